@@ -1,0 +1,80 @@
+# `make demo` and `make test` need nothing but Python 3.11 to 3.13, make and the network.
+#
+# One environment, .venv, in two stages. The demo needs a tenth of the packages that the tests
+# need, so it installs those alone (70 MB); the second stage adds the rest (225 MB in all). Both
+# locks name the same versions, so nothing is downloaded or installed twice.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CODE := $(wildcard src tests tools bench demo)
+
+# A lock is complete, so pip need not resolve it again. Compiling every module of 129 packages
+# takes longer than compiling the ones that get used, when they get used.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
+
+.PHONY: help venv demo test check format lock clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    train a model, serve it, send it requests, stop it"
+	@echo "make test    run every test and measure coverage"
+	@echo "make check   linters, types and import layers"
+	@echo "make format  let ruff mend what it can"
+	@echo "make venv    only set up $(VENV)"
+	@echo "make lock    compile both locks again, with the newest versions"
+	@echo "make clean   remove $(VENV) and everything else that was made here"
+
+venv: $(VENV)/.dev
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	  echo "Boxship needs Python 3.11, 3.12 or 3.13, and '$(PYTHON)' is: $$($(PYTHON) --version 2>&1)."; \
+	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; } >&2
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "'$(PYTHON) -m venv $(VENV)' failed. On Debian and Ubuntu it needs a package of its own:"; \
+	  echo "apt-get install python3-venv"; exit 1; } >&2
+
+$(VENV)/.demo: requirements-demo.lock pyproject.toml | $(BIN)/python
+	@echo "Installing what the demo needs (about 70 MB) into $(VENV)"
+	@$(INSTALL) --require-hashes -r requirements-demo.lock
+	@$(INSTALL) --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.demo
+	@echo "Installing what the tests need (about 160 MB more) into $(VENV)"
+	@$(INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: $(VENV)/.demo
+	@$(BIN)/python demo/run.py
+
+# For a part of the tests, without coverage: .venv/bin/pytest tests/runtimes
+test: $(VENV)/.dev
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+# --universal: one lock for CPython 3.11 to 3.13 on x86-64 and aarch64.
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal \
+  --python-version 3.11 --fork-strategy fewest --generate-hashes --custom-compile-command "make lock"
+
+lock: $(VENV)/.dev
+	$(COMPILE) --extra all --group dev --output-file requirements-dev.lock
+	$(COMPILE) --extra sklearn --group build --constraint requirements-dev.lock \
+	  --output-file requirements-demo.lock
+
+clean:
+	rm -rf $(VENV) .demo build dist .coverage .coverage.* .hypothesis
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

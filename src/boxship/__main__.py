@@ -1,0 +1,7 @@
+"""``python -m boxship``."""
+
+import sys
+
+from boxship.cli.main import main
+
+sys.exit(main())

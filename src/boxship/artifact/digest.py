@@ -1,0 +1,42 @@
+"""What names a model's content, and changes when any bit of it does."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from boxship.errors import ModelError
+
+
+def digest(path: Path) -> str:
+    """``sha256:<64 hex digits>`` of a file's content, or of a folder's.
+
+    A folder's digest is that of the text that ``sha256sum`` prints for its files:
+    a line ``<hex>  <name>`` each, names relative with ``/``, sorted by their UTF-8
+    bytes. Links are followed; empty folders and permissions do not count.
+    Raises ``ModelError`` where something cannot be read.
+    """
+    try:
+        if path.is_dir():
+            listing = b"".join(_lines(path))
+            return f"sha256:{hashlib.sha256(listing).hexdigest()}"
+        return f"sha256:{_file_hex(path)}"
+    except OSError as error:
+        raise ModelError(
+            f"{error.filename or path} cannot be read: {error.strerror or error}.",
+            tip="Check the path, and that the user that runs Boxship may read it.",
+        ) from error
+
+
+def _lines(folder: Path) -> Iterator[bytes]:
+    names = {
+        str(file.relative_to(folder).as_posix()).encode("utf-8", "surrogateescape"): file
+        for file in folder.rglob("*")
+        if not file.is_dir()
+    }
+    for name in sorted(names):
+        yield f"{_file_hex(names[name])}  ".encode() + name + b"\n"
+
+
+def _file_hex(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,465 @@
+"""The machine that a pickle is a program for, with nothing behind it.
+
+Names become inert marks, calls give inert marks, so a whole file can be read,
+joblib's arrays and their nested pickles included, and nothing is imported and
+nothing is called. What each opcode means is pickletools' knowledge.
+"""
+
+import pickletools
+import re
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import prod
+from typing import IO, Any, Final
+
+ARRAY_WRAPPER: Final = ("joblib.numpy_pickle", "NumpyArrayWrapper")
+"""After joblib sets the state of one of these, an array's bytes follow in the stream."""
+
+SKIP_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class Trick:
+    """Something that no honest pickle does, and where it does it."""
+
+    what: str
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.what} (at byte {self.offset})"
+
+
+class MalformedPickleError(Exception):
+    """The stream is not a pickle that any unpickler would read to its end."""
+
+
+def python3_name(module: str, name: str) -> tuple[str, str]:
+    """The name in Python 3's spelling: protocols 0 to 2 write ``__builtin__`` and ``copy_reg``."""
+    if (module, name) in NAME_MAPPING:
+        return NAME_MAPPING[module, name]
+    return IMPORT_MAPPING.get(module, module), name
+
+
+@dataclass
+class Findings:
+    """What the machine writes down on its way.
+
+    ``file_size`` is in bytes where the stream is the file itself, which can be
+    skipped through; ``None`` where it is decompressed on the way.
+    """
+
+    stream: IO[bytes]
+    file_size: int | None
+    protocol: int = 0
+    globals: dict[tuple[str, str], int] = field(default_factory=dict)
+    tricks: list[Trick] = field(default_factory=list)
+    sklearn_version: str | None = None
+    arrays: bool = False
+    mappable: bool = False
+    last_offset: int = 0
+
+    def trick(self, what: str, offset: int) -> None:
+        self.tricks.append(Trick(what, offset))
+
+
+@dataclass(slots=True, eq=False)
+class _Global:
+    """A name, where the real machine would have what it names."""
+
+    key: tuple[str, str]
+
+
+@dataclass(slots=True, eq=False)
+class _Object:
+    """What the real machine would have made by calling ``maker``."""
+
+    maker: tuple[str, str] | None = None
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class _Dtype:
+    """A numpy dtype: ``itemsize`` in bytes, ``None`` where it is not known."""
+
+    kind: str
+    itemsize: int | None
+    has_object: bool
+
+
+_OPAQUE: Final = _Object()
+"""Stands for values that no name, dtype or shape can be made of: bytes, floats, lists, sets."""
+
+_DTYPE: Final = re.compile(r"[|<>=]?([biufcmMSUVO])(\d+)")
+_HAS_OBJECT: Final = 0x01
+
+
+def _dtype(args: object) -> _Dtype:
+    match = _DTYPE.fullmatch(args[0]) if isinstance(args, tuple) and _is_text(args) else None
+    if match is None:
+        return _Dtype("", None, has_object=False)
+    kind, size = match[1], int(match[2])
+    return _Dtype(kind, size * 4 if kind == "U" else size, has_object=kind == "O")
+
+
+def _is_text(args: tuple[Any, ...]) -> bool:
+    return len(args) > 0 and isinstance(args[0], str)
+
+
+class Machine:
+    """The pickle machine with inert values. ``arrays`` says that joblib's arrays may follow."""
+
+    def __init__(self, findings: Findings, *, arrays: bool) -> None:
+        self.findings = findings
+        self.stream = findings.stream
+        self.arrays = arrays
+        self.stack: list[Any] = []
+        self.marks: list[list[Any]] = []
+        self.memo: dict[int, Any] = {}
+        self.frame_end = 0
+
+    def run(self) -> None:
+        """Read one pickle, from its first opcode to its STOP."""
+        read, stream = self.stream.read, self.stream
+        while (code := read(1)) != b".":
+            opcode = _OPCODES.get(code)
+            if opcode is None:
+                raise MalformedPickleError("no opcode of any pickle" if code else "no more bytes")
+            reader, act = opcode
+            act(self, reader(stream) if reader is not None else None)
+        self.stack.pop()
+
+    def here(self) -> int:
+        """The offset of the opcode that has just been read, if it has no argument."""
+        self.findings.last_offset = self.stream.tell() - 1
+        return self.findings.last_offset
+
+    def pop_mark(self) -> list[Any]:
+        items = self.stack
+        self.stack = self.marks.pop()
+        return items
+
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
+    def push_opaque(self, _: Any) -> None:
+        self.stack.append(_OPAQUE)
+
+    def mark(self, _: Any) -> None:
+        self.marks.append(self.stack)
+        self.stack = []
+
+    def pop(self, _: Any) -> None:
+        if self.stack:
+            self.stack.pop()
+        else:
+            self.pop_mark()
+
+    def discard_mark(self, _: Any) -> None:
+        self.pop_mark()
+
+    def dup(self, _: Any) -> None:
+        self.stack.append(self.stack[-1])
+
+    def nothing(self, _: Any) -> None:
+        pass
+
+    def protocol(self, number: int) -> None:
+        if number > 5:
+            raise MalformedPickleError(f"pickle protocol {number} is newer than this Python knows")
+        self.findings.protocol = max(self.findings.protocol, number)
+
+    def frame(self, size: int) -> None:
+        # The C unpickler ignores frames and the Python one obeys them; where both
+        # would read the same bytes there is nothing to tell apart.
+        start = self.stream.tell()
+        if start < self.frame_end:
+            raise MalformedPickleError("a frame begins inside a frame")
+        self.frame_end = start + size
+
+    def put(self, index: int) -> None:
+        # A memo index beyond the file makes the C unpickler reserve memory for it.
+        if not 0 <= index <= self.stream.tell():
+            raise MalformedPickleError(f"memo index {index}")
+        self.memo[index] = self.stack[-1]
+
+    def memoize(self, _: Any) -> None:
+        self.memo[len(self.memo)] = self.stack[-1]
+
+    def get(self, index: int) -> None:
+        self.stack.append(self.memo[index])
+
+    def tuple_of(self, count: int) -> None:
+        if len(self.stack) < count:
+            raise MalformedPickleError("the stack is empty")
+        items = tuple(self.stack[len(self.stack) - count :])
+        self.stack[len(self.stack) - count :] = [items]
+
+    def tuple_to_mark(self, _: Any) -> None:
+        items = tuple(self.pop_mark())
+        self.stack.append(items)
+
+    def opaque_to_mark(self, _: Any) -> None:
+        self.pop_mark()
+        self.stack.append(_OPAQUE)
+
+    def dict_to_mark(self, _: Any) -> None:
+        items = self.pop_mark()
+        self.stack.append(_text_keys(items))
+
+    def empty_dict(self, _: Any) -> None:
+        self.stack.append({})
+
+    def add_one(self, _: Any) -> None:
+        self.stack.pop()
+        self.changed()
+
+    def add_to_mark(self, _: Any) -> None:
+        self.pop_mark()
+        self.changed()
+
+    def set_one(self, _: Any) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self.set_items([key, value])
+
+    def set_to_mark(self, _: Any) -> None:
+        self.set_items(self.pop_mark())
+
+    def set_items(self, items: list[Any]) -> None:
+        target = self.changed()
+        if isinstance(target, dict):
+            target.update(_text_keys(items))
+
+    def changed(self) -> Any:
+        """The object on top of the stack, which an opcode is about to change."""
+        target = self.stack[-1]
+        if isinstance(target, _Global):
+            self.findings.trick(f"changes {'.'.join(target.key)} itself", self.here())
+        return target
+
+    def global_(self, pair: str) -> None:
+        module, _, name = pair.partition(" ")
+        self.stack.append(self.name(module, name, self.stream.tell() - len(pair) - 2))
+
+    def stack_global(self, _: Any) -> None:
+        name, module = self.stack.pop(), self.stack.pop()
+        if isinstance(name, str) and isinstance(module, str):
+            self.stack.append(self.name(module, name, self.here()))
+        else:
+            self.findings.trick("computes the name that it imports", self.here())
+            self.stack.append(_Object())
+
+    def name(self, module: str, name: str, offset: int) -> _Global:
+        key = python3_name(module, name)
+        self.findings.globals.setdefault(key, offset)
+        return _Global(key)
+
+    def reduce(self, _: Any) -> None:
+        args = self.stack.pop()
+        self.stack.append(self.call(self.stack.pop(), args))
+
+    def call(self, function: Any, args: Any) -> Any:
+        if not isinstance(function, _Global):
+            self.findings.trick("calls an object that it made itself", self.here())
+            return _Object()
+        if function.key == ("numpy", "dtype"):
+            return _dtype(args)
+        if function.key in _MAKERS and isinstance(args, tuple) and args:
+            return self.make(args[0])
+        if function.key == ARRAY_WRAPPER:
+            self.findings.trick("calls joblib's array wrapper", self.here())
+        return _Object(function.key)
+
+    def make(self, cls: Any) -> _Object:
+        """An instance of ``cls`` on which nothing was called."""
+        if isinstance(cls, _Global):
+            return _Object(cls.key)
+        self.findings.trick("makes an instance of an object that it made itself", self.here())
+        return _Object()
+
+    def newobj(self, _: Any) -> None:
+        self.stack.pop()
+        self.stack.append(self.make(self.stack.pop()))
+
+    def newobj_ex(self, _: Any) -> None:
+        self.stack.pop()
+        self.newobj(None)
+
+    def inst(self, pair: str) -> None:
+        args = tuple(self.pop_mark())
+        self.global_(pair)
+        self.stack.append(self.call(self.stack.pop(), args))
+
+    def obj(self, _: Any) -> None:
+        function, *args = self.pop_mark()
+        self.stack.append(self.call(function, tuple(args)))
+
+    def extension(self, code: int) -> None:
+        self.findings.trick(f"uses the extension code {code} in place of a name", self.here())
+        self.stack.append(_Object())
+
+    def persistent_text(self, _: Any) -> None:
+        self.stack.append(None)
+        self.persistent(None)
+
+    def persistent(self, _: Any) -> None:
+        self.stack.pop()
+        self.findings.trick("refers to an object outside the file", self.here())
+        self.stack.append(_Object())
+
+    def next_buffer(self, _: Any) -> None:
+        raise MalformedPickleError("its arrays lie in buffers outside the file")
+
+    def build(self, _: Any) -> None:
+        state = self.stack.pop()
+        target = self.changed()
+        if isinstance(target, _Dtype):
+            self.build_dtype(target, state)
+        elif isinstance(target, _Object) and target is not _OPAQUE:
+            parts = state if isinstance(state, tuple) and len(state) == 2 else (state,)
+            if target.maker == ARRAY_WRAPPER:
+                self.build_wrapper(target, parts)
+            elif self.findings.sklearn_version is None:
+                version = next((p.get("_sklearn_version") for p in parts if _is_dict(p)), None)
+                self.findings.sklearn_version = version if isinstance(version, str) else None
+
+    def build_dtype(self, dtype: _Dtype, state: Any) -> None:
+        if not isinstance(state, tuple) or len(state) < 8:
+            raise MalformedPickleError("a dtype without its state")
+        _, _, _, _, fields, itemsize, _, flags = state[:8]
+        if dtype.kind in ("S", "U", "V") and isinstance(itemsize, int) and itemsize >= 0:
+            dtype.itemsize = itemsize
+        parts = [part[0] for part in fields.values() if part] if _is_dict(fields) else []
+        has_object = any(isinstance(part, _Dtype) and part.has_object for part in parts)
+        claimed = isinstance(flags, int) and bool(flags & _HAS_OBJECT)
+        if has_object and not claimed:
+            self.findings.trick("hides objects in an array of numbers", self.here())
+        dtype.has_object = dtype.has_object or has_object or claimed
+
+    def build_wrapper(self, wrapper: _Object, parts: tuple[Any, ...]) -> None:
+        for part in parts:
+            if not _is_dict(part) and part is not None:
+                self.findings.trick("computes the state of joblib's array wrapper", self.here())
+            else:
+                wrapper.state.update(part or {})
+        if self.arrays:
+            self.array(wrapper.state)
+            self.stack[-1] = _Object(("numpy", "ndarray"))
+
+    def array(self, state: dict[str, Any]) -> None:
+        """Pass over the array that follows: raw bytes, or a nested pickle of objects."""
+        if self.stream.tell() < self.frame_end:
+            raise MalformedPickleError("an array begins inside a frame")
+        self.findings.arrays = True
+        dtype, shape = state.get("dtype"), state.get("shape")
+        if not isinstance(dtype, _Dtype) or not isinstance(shape, tuple):
+            raise MalformedPickleError("an array without dtype or shape")
+        mappable = state.get("allow_mmap") is True
+        if dtype.has_object:
+            if mappable:
+                self.findings.trick("maps an array of objects", self.here())
+            Machine(self.findings, arrays=False).run()
+            return
+        if dtype.itemsize is None or not all(isinstance(n, int) and n >= 0 for n in shape):
+            raise MalformedPickleError("an array of unknown size")
+        if state.get("numpy_array_alignment_bytes") is not None:
+            self.skip(self.stream.read(1)[0])
+        self.skip(prod(shape) * dtype.itemsize)
+        self.findings.mappable |= mappable
+
+    def skip(self, count: int) -> None:
+        if self.findings.file_size is not None:
+            if count > self.findings.file_size - self.stream.tell():
+                self.stream.seek(0, 2)
+                raise MalformedPickleError("an array is cut off")
+            self.stream.seek(count, 1)
+            return
+        while count:
+            data = self.stream.read(min(count, SKIP_BYTES))
+            if not data:
+                raise MalformedPickleError("an array is cut off")
+            count -= len(data)
+
+
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _text_keys(items: list[Any]) -> dict[str, Any]:
+    """The pairs whose key is text; hashing anything else could run deep into a hostile tuple."""
+    return {
+        key: value for key, value in zip(items[::2], items[1::2], strict=True) if type(key) is str
+    }
+
+
+_MAKERS: Final = {("copyreg", "_reconstructor"), ("copyreg", "__newobj__")}
+
+_Act = Callable[[Machine, Any], None]
+
+
+def _tuple_of(count: int) -> _Act:
+    return lambda machine, _: machine.tuple_of(count)
+
+
+def _constant(value: Any) -> _Act:
+    return lambda machine, _: machine.push(value)
+
+
+_VALUES: Final = (
+    "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "STRING", "BINSTRING",
+    "SHORT_BINSTRING", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8",
+)  # fmt: skip
+_OPAQUE_VALUES: Final = (
+    "FLOAT", "BINFLOAT", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8",
+    "EMPTY_LIST", "EMPTY_SET",
+)  # fmt: skip
+
+_ACTS: Final[dict[str, _Act]] = {
+    **dict.fromkeys(_VALUES, Machine.push),
+    **dict.fromkeys(_OPAQUE_VALUES, Machine.push_opaque),
+    "NONE": _constant(None),
+    "NEWTRUE": _constant(True),
+    "NEWFALSE": _constant(False),
+    "EMPTY_TUPLE": _constant(()),
+    "TUPLE1": _tuple_of(1),
+    "TUPLE2": _tuple_of(2),
+    "TUPLE3": _tuple_of(3),
+    "TUPLE": Machine.tuple_to_mark,
+    "LIST": Machine.opaque_to_mark,
+    "FROZENSET": Machine.opaque_to_mark,
+    "EMPTY_DICT": Machine.empty_dict,
+    "DICT": Machine.dict_to_mark,
+    "APPEND": Machine.add_one,
+    "APPENDS": Machine.add_to_mark,
+    "ADDITEMS": Machine.add_to_mark,
+    "SETITEM": Machine.set_one,
+    "SETITEMS": Machine.set_to_mark,
+    "MARK": Machine.mark,
+    "POP": Machine.pop,
+    "POP_MARK": Machine.discard_mark,
+    "DUP": Machine.dup,
+    "PROTO": Machine.protocol,
+    "FRAME": Machine.frame,
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), Machine.put),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), Machine.get),
+    "MEMOIZE": Machine.memoize,
+    "GLOBAL": Machine.global_,
+    "STACK_GLOBAL": Machine.stack_global,
+    "REDUCE": Machine.reduce,
+    "BUILD": Machine.build,
+    "INST": Machine.inst,
+    "OBJ": Machine.obj,
+    "NEWOBJ": Machine.newobj,
+    "NEWOBJ_EX": Machine.newobj_ex,
+    **dict.fromkeys(("EXT1", "EXT2", "EXT4"), Machine.extension),
+    "PERSID": Machine.persistent_text,
+    "BINPERSID": Machine.persistent,
+    "NEXT_BUFFER": Machine.next_buffer,
+    "READONLY_BUFFER": Machine.nothing,
+}
+
+_OPCODES: Final = {
+    opcode.code.encode("latin-1"): (opcode.arg.reader if opcode.arg else None, _ACTS[opcode.name])
+    for opcode in pickletools.opcodes
+    if opcode.name != "STOP"
+}

@@ -1,0 +1,49 @@
+"""``boxship``: one command, a verb each; the one place that prints errors."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import boxship
+from boxship.cli import serve
+from boxship.errors import EXIT_USAGE, BoxshipError
+
+_EPILOG = """\
+example:
+  boxship serve churn.pkl
+  curl localhost:8080/ready
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="boxship",
+        description="Ship a trained model as a production serving container.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"boxship {boxship.__version__}")
+    verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    serve.add_to(verbs)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+    except BoxshipError as error:
+        print(f"boxship: {error.message}", file=sys.stderr)
+        if error.tip:
+            print(f"boxship: {error.tip}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_USAGE
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

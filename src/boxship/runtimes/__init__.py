@@ -1,0 +1,1 @@
+"""What executes an artifact. The modules are imported late: each pulls in a model library."""

@@ -1,0 +1,1 @@
+"""A model behind HTTP: lifecycle, codec, batcher, application, metrics, server."""

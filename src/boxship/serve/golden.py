@@ -1,0 +1,105 @@
+"""The golden request: inputs whose answer is known, asked before anybody else asks."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from boxship.errors import BoxshipError, RequestError
+from boxship.serve import v2
+from boxship.serve.models import ServedModel
+
+_TOLERANCE = 1e-6
+
+
+class GoldenMismatchError(BoxshipError):
+    """The model does not answer what it is known to answer."""
+
+
+@dataclass(frozen=True)
+class Golden:
+    """``inputs`` is a ``/predict`` body, or a list of V2 tensors; ``outputs`` what it answers.
+
+    Numbers may differ by ``tolerance``, relative or absolute.
+    """
+
+    inputs: Any
+    outputs: Any
+    tolerance: float = _TOLERANCE
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> "Golden":
+        """From ``golden.json`` or ``boxship.toml``."""
+        tolerance = content.get("tolerance", _TOLERANCE)
+        if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or tolerance < 0:
+            raise BoxshipError(f"golden.tolerance: expected a number, found {tolerance!r}.")
+        return cls(content["inputs"], content["outputs"], float(tolerance))
+
+    async def ask(self, model: ServedModel, *, max_rows: int) -> None:
+        """Raise ``GoldenMismatchError`` unless the model answers as it should."""
+        try:
+            found = await (
+                self._ask_v2(model, max_rows) if _is_v2(self.inputs) else self._ask_rows(model)
+            )
+        except RequestError as error:
+            raise GoldenMismatchError(f"golden request refused: {error}") from error
+        difference = compare(self.outputs, found, self.tolerance)
+        if difference:
+            raise GoldenMismatchError(f"golden request answered differently: {difference}")
+
+    async def _ask_rows(self, model: ServedModel) -> Any:
+        batch, _, single = model.decode_rows(msgspec.json.encode(self.inputs))
+        return msgspec.json.decode(
+            model.encode_answers(await model.execute(batch), single=single)
+        )
+
+    async def _ask_v2(self, model: ServedModel, max_rows: int) -> Any:
+        codec = v2.TensorsCodec(model.signature.inputs, model.signature.outputs, max_rows)
+        request = v2.parse(msgspec.json.encode({"inputs": self.inputs}), None, codec)
+        batch, _ = model.from_tensors(request.tensors)
+        outputs = model.to_tensors(await model.execute(batch))
+        answer = codec.response(request, outputs, model="", version="")
+        found = {output["name"]: output for output in msgspec.json.decode(answer.body)["outputs"]}
+        # Only what is named is compared: data alone, or shape and datatype as well.
+        return [
+            {key: found.get(wanted.get("name"), {}).get(key) for key in wanted}
+            for wanted in self.outputs
+        ]
+
+
+def _is_v2(inputs: Any) -> bool:
+    return (
+        isinstance(inputs, list)
+        and bool(inputs)
+        and all(isinstance(entry, dict) and {"name", "datatype"} <= entry.keys() for entry in inputs)
+    )
+
+
+def compare(expected: Any, found: Any, tolerance: float, path: str = "$") -> str:
+    """The first difference in words, or nothing: ``$[0].score: expected 0.93, found 0.12``."""
+    numbers = isinstance(expected, int | float) and isinstance(found, int | float)
+    if numbers and not isinstance(expected, bool) and not isinstance(found, bool):
+        if math.isclose(expected, found, rel_tol=tolerance, abs_tol=tolerance):
+            return ""
+        return f"{path}: expected {expected}, found {found} (tolerance {tolerance:g})"
+    if isinstance(expected, dict) and isinstance(found, dict):
+        if expected.keys() != found.keys():
+            return f"{path}: expected the fields {sorted(expected)}, found {sorted(found)}"
+        parts = [(f"{path}.{key}", expected[key], found[key]) for key in expected]
+    elif isinstance(expected, list) and isinstance(found, list):
+        if len(expected) != len(found):
+            return f"{path}: expected {len(expected)} elements, found {len(found)}"
+        parts = [
+            (f"{path}[{index}]", a, b)
+            for index, (a, b) in enumerate(zip(expected, found, strict=True))
+        ]
+    else:
+        same = type(expected) is type(found) and expected == found
+        return "" if same else f"{path}: expected {expected!r}, found {found!r}"
+    for place, a, b in parts:
+        difference = compare(a, b, tolerance, place)
+        if difference:
+            return difference
+    return ""

@@ -1,0 +1,180 @@
+"""A user's own ASGI application, with the probes, metrics and drain that it lacks."""
+
+import asyncio
+import logging
+from collections.abc import MutableMapping
+from time import perf_counter
+from typing import Any
+
+from boxship import contract
+from boxship.serve import logs, metrics
+from boxship.serve.app import Identity
+from boxship.serve.lifecycle import Phase, State
+from boxship.serve.messages import (
+    BodyLimits,
+    Receive,
+    Request,
+    Response,
+    Scope,
+    Send,
+    json_response,
+    respond,
+    tracing_headers,
+)
+from boxship.settings import ServeSettings
+
+logger = logging.getLogger("boxship.serve")
+
+_OURS = (contract.HEALTH, contract.READY, contract.METRICS)
+_ASK_S = 5.0
+
+
+class HostedApp:
+    """Passes every request on, except for probes and metrics that the application lacks.
+
+    While it drains, ``/ready`` says so whoever defines it, and every answer closes
+    its connection.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        identity: Identity,
+        settings: ServeSettings,
+        *,
+        counters: metrics.ServerMetrics,
+    ) -> None:
+        self.state = State(Phase.READY)
+        self._app = app
+        self._identity = identity
+        self._limits = BodyLimits(settings.max_body_size, settings.body_timeout_s)
+        self._metrics = counters
+        self._access = logs.AccessLog(every=settings.access_log)
+        self._ours: frozenset[str] = frozenset()
+
+    async def find_routes(self) -> None:
+        """Ask the application once for each path of ours; a 404 means that it has none.
+
+        The application is asked and not inspected, so that any framework will do.
+        """
+        missing = [path for path in _OURS if await self._status_of(path) in (404, 405)]
+        self._ours = frozenset(missing)
+        own = [path for path in _OURS if path not in self._ours]
+        if own:
+            logs.log(logger, logging.INFO, "the application's own routes stay", paths=own)
+
+    async def _status_of(self, path: str) -> int:
+        status = 0
+        asked = False
+
+        async def receive() -> MutableMapping[str, Any]:
+            nonlocal asked
+            if asked:
+                return {"type": "http.disconnect"}
+            asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+
+        scope: Scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": "GET",
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(b"host", b"localhost")],
+            "client": ("127.0.0.1", 0),
+            "server": ("127.0.0.1", contract.PORT),
+            "state": {},
+        }
+        try:
+            async with asyncio.timeout(_ASK_S):
+                await self._app(scope, receive, send)
+        except Exception as error:  # noqa: BLE001 (the user's code raises what it likes)
+            # It has the route, if a broken one: the user's to see.
+            logs.log(logger, logging.WARNING, "the application failed", path=path, error=repr(error))
+        return status
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, one WebSocket, or the application's lifespan."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"]
+        draining = self.state.phase is Phase.DRAINING
+        if path in self._ours or (draining and path == contract.READY):
+            await self._answer(Request(scope, receive, self._limits), send)
+            return
+        await self._pass_on(scope, receive, send)
+
+    async def _answer(self, request: Request, send: Send) -> None:
+        if request.path == contract.METRICS:
+            body, content_type = metrics.render()
+            response = Response(200, body, content_type.encode())
+        elif request.path == contract.HEALTH:
+            response = json_response(200, {"status": "ok"})
+        else:
+            response = json_response(200 if self.state.ready else 503, self.state.body())
+        close = self.state.phase is Phase.DRAINING
+        headers = tracing_headers(request, request.request_id())
+        await respond(send, request, response, headers, close=close)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = perf_counter()
+        request = Request(scope, receive, self._limits)
+        request_id = request.request_id()
+        status = 500
+        self._metrics.request_started()
+
+        async def sending(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = self._with_ours(request, request_id, message)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        finally:
+            seconds = perf_counter() - started
+            label = _label(scope)
+            self._metrics.request_finished(
+                label, request.method, status, self._identity.name, seconds
+            )
+            self._access.record(
+                method=request.method,
+                route=label,
+                path=request.path,
+                status=status,
+                seconds=seconds,
+                request_id=request_id,
+                trace_id=request.trace_id() or None,
+                model=self._identity.name,
+                version=self._identity.version,
+                remote=scope["client"][0] if scope.get("client") else None,
+            )
+
+    def _with_ours(
+        self, request: Request, request_id: str, message: MutableMapping[str, Any]
+    ) -> list[tuple[bytes, bytes]]:
+        headers = list(message.get("headers", ()))
+        given = {name.lower() for name, _ in headers}
+        ours = tracing_headers(request, request_id)
+        ours.append((contract.MODEL_VERSION_HEADER.encode(), self._identity.version.encode()))
+        headers += [header for header in ours if header[0] not in given]
+        if self.state.phase is Phase.DRAINING:
+            headers = [header for header in headers if header[0].lower() != b"connection"]
+            headers.append((b"connection", b"close"))
+        return headers
+
+
+def _label(scope: Scope) -> str:
+    """The route's template where the framework says it, never the path: it is the client's."""
+    return str(getattr(scope.get("route"), "path", None) or "other")

@@ -1,0 +1,159 @@
+"""HTTP/1.1 connections: uvicorn's protocol with the limits that it leaves to others."""
+
+import asyncio
+import contextlib
+import json
+import socket
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from boxship import contract
+from boxship.serve.listener import Acceptor
+from boxship.settings import ServeSettings
+
+_POLL_S = 0.01
+_LINGER_S = 1.0
+
+
+class Connection(HttpToolsProtocol):
+    """One connection, with limits on the time and size of request headers."""
+
+    flow: FlowControl
+    header_timeout_s = contract.HEADER_TIMEOUT_S
+    _header_timer: asyncio.TimerHandle | None = None
+    _in_headers = False
+    _header_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client that connects and says nothing is an idle one."""
+        super().connection_made(transport)
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timers: they would hold the connection's memory until they fire."""
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        self._unset_header_timer()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, then see whether the headers are still on their way."""
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._in_headers:
+            self._header_bytes += len(data)
+            if self._header_bytes > contract.MAX_HEADER_BYTES:
+                self._refuse(431, f"headers larger than {contract.MAX_HEADER_BYTES} bytes")
+            elif self._header_timer is None:
+                self._header_timer = self.loop.call_later(
+                    self.header_timeout_s, self._refuse, 408, "the request headers took too long"
+                )
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        super().on_message_begin()
+        self._in_headers = True
+        self._header_bytes = 0
+
+    def on_headers_complete(self) -> None:
+        """The last byte of the headers."""
+        self._in_headers = False
+        self._unset_header_timer()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP request gets one JSON answer and the end of the connection."""
+        self._refuse(400, msg.removesuffix("."))
+
+    @property
+    def awaits_request(self) -> bool:
+        """Whether a client has connected and its first request may be on the way."""
+        return self.cycle is None
+
+    def _refuse(self, status: int, detail: str) -> None:
+        self._unset_header_timer()
+        body = json.dumps({"detail": detail}).encode()
+        head = (
+            b"content-type: application/json\r\n"
+            b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+        )
+        self.transport.write(STATUS_LINE[status] + head + body)
+        self.transport.close()
+
+    def _unset_header_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
+
+
+class HttpServer:
+    """An ASGI application on a shared listening socket, inside one process."""
+
+    def __init__(self, app: Any, settings: ServeSettings, *, lifespan: bool = False) -> None:
+        connection = type(
+            "Connection", (Connection,), {"header_timeout_s": settings.header_timeout_s}
+        )
+        config = uvicorn.Config(
+            app,
+            http=connection,
+            lifespan="on" if lifespan else "off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=settings.keep_alive_s,  # type: ignore[arg-type]
+            timeout_graceful_shutdown=settings.request_timeout_s,  # type: ignore[arg-type]
+        )
+        config.load()
+        self._server = uvicorn.Server(config)
+        self._server.lifespan = config.lifespan_class(config)
+        self._acceptor: Acceptor | None = None
+        self._ticks: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Run the application's start-up; raises ``SystemExit`` where that fails."""
+        await self._server.startup(sockets=[])
+        await self._server.on_tick(0)
+        self._ticks = asyncio.create_task(self._server.main_loop())
+
+    def accept(self, sock: socket.socket) -> Acceptor:
+        """Take connections from ``sock`` from now on."""
+        self._acceptor = Acceptor(sock, self._connection)
+        self._acceptor.resume()
+        return self._acceptor
+
+    def _connection(self) -> asyncio.Protocol:
+        config = self._server.config
+        protocol: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg, assignment]
+            config=config,
+            server_state=self._server.server_state,
+            app_state=self._server.lifespan.state,
+            _loop=asyncio.get_running_loop(),
+        )
+        return protocol
+
+    async def close(self, *, take_waiting: bool = True) -> None:
+        """Answer what was sent and end; ``take_waiting`` says whether the socket's queue is ours."""
+        if self._acceptor is not None:
+            await self._acceptor.close(take_waiting=take_waiting)
+        await self._answer_newcomers()
+        self._server.should_exit = True
+        await self._server.shutdown(sockets=[])
+        if self._ticks is not None:
+            self._ticks.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._ticks
+
+    async def _answer_newcomers(self) -> None:
+        """A client that has just connected gets a moment to send, and its answer."""
+        deadline = asyncio.get_running_loop().time() + _LINGER_S
+        while asyncio.get_running_loop().time() < deadline and any(
+            getattr(connection, "awaits_request", False)
+            for connection in self._server.server_state.connections
+        ):
+            await asyncio.sleep(_POLL_S)

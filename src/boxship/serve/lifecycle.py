@@ -1,0 +1,61 @@
+"""Where a server stands between start and ready, and what its probes say of it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Phase(StrEnum):
+    """The way to ready, in order; ``DRAINING`` leads out again."""
+
+    START = "start"
+    FETCH = "fetch"
+    VERIFY = "verify"
+    LOAD = "load"
+    WARM_UP = "warm-up"
+    GOLDEN = "golden"
+    READY = "ready"
+    DRAINING = "draining"
+
+
+_DETAILS = {
+    Phase.START: "server starting",
+    Phase.FETCH: "model being fetched",
+    Phase.VERIFY: "model being verified",
+    Phase.LOAD: "model loading",
+    Phase.WARM_UP: "model warming up",
+    Phase.GOLDEN: "golden request running",
+    Phase.DRAINING: "draining",
+}
+
+
+@dataclass(frozen=True)
+class State:
+    """One moment of the lifecycle. ``percent`` is known in few phases (0 to 100)."""
+
+    phase: Phase = Phase.START
+    detail: str = ""
+    percent: int | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether predictions are answered and new ones welcome."""
+        return self.phase is Phase.READY
+
+    @property
+    def accepts(self) -> bool:
+        """Whether predictions are answered at all; a draining server still does."""
+        return self.phase in (Phase.READY, Phase.DRAINING)
+
+    def body(self) -> dict[str, Any]:
+        """What ``/ready`` answers."""
+        if self.ready:
+            return {"status": "ready"}
+        body: dict[str, Any] = {
+            "status": "not_ready",
+            "detail": self.detail or _DETAILS[self.phase],
+            "phase": self.phase.value,
+        }
+        if self.percent is not None:
+            body["percent"] = self.percent
+        return body

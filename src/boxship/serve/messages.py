@@ -1,0 +1,227 @@
+"""One HTTP request and one response, over plain ASGI."""
+
+import asyncio
+import secrets
+import zlib
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import msgspec
+
+from boxship import contract
+from boxship.errors import MalformedError, RequestError
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+JSON = b"application/json"
+
+_DISCARD_S = 5.0
+_ID_LENGTH = 128
+_ids = count(1)
+_id_prefix = secrets.token_hex(6)
+
+
+class TooLargeError(RequestError):
+    """The body is larger than this server takes."""
+
+
+class TooSlowError(RequestError):
+    """The body did not arrive in time."""
+
+
+class MediaTypeError(RequestError):
+    """The content type or encoding is none that this route reads."""
+
+
+class DisconnectedError(RequestError):
+    """The client went away before its request was whole."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """A whole answer."""
+
+    status: int
+    body: bytes
+    content_type: bytes = JSON
+    headers: tuple[Header, ...] = ()
+
+
+def json_response(status: int, content: Any, headers: tuple[Header, ...] = ()) -> Response:
+    """``content`` as JSON."""
+    return Response(status, msgspec.json.encode(content), JSON, headers)
+
+
+@dataclass(frozen=True)
+class BodyLimits:
+    """Bytes, and seconds from the first to the last of them."""
+
+    max_bytes: int
+    timeout_s: float
+
+
+@dataclass
+class Request:
+    """A request whose body is read when a route asks for it."""
+
+    scope: Scope
+    receive: Receive
+    limits: BodyLimits
+    headers: Mapping[bytes, bytes] = field(init=False)
+    model: str = ""
+    rows: int = 0
+    _unread: bool = True
+
+    def __post_init__(self) -> None:
+        self.headers = dict(self.scope["headers"])
+
+    @property
+    def method(self) -> str:
+        """GET, POST, …"""
+        return str(self.scope["method"])
+
+    @property
+    def path(self) -> str:
+        """The path, decoded."""
+        return str(self.scope["path"])
+
+    def header(self, name: bytes) -> str | None:
+        """One header's value."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def request_id(self) -> str:
+        """The client's ``X-Request-ID``, else its trace's id, else a new one."""
+        given = self.headers.get(b"x-request-id")
+        if given and len(given) <= _ID_LENGTH and given.isascii() and given.decode().isprintable():
+            return given.decode()
+        return self.trace_id() or f"{_id_prefix}-{next(_ids):x}"
+
+    def trace_id(self) -> str:
+        """The trace id of a W3C ``traceparent``, or nothing."""
+        parts = self.headers.get(b"traceparent", b"").split(b"-")
+        well_formed = len(parts) >= 4 and len(parts[1]) == 32 and parts[1].isalnum()
+        return parts[1].decode("ascii", "replace") if well_formed else ""
+
+    def expect_json(self) -> None:
+        """Raise ``MediaTypeError`` for a body that says it is something else than JSON."""
+        given = self.headers.get(b"content-type", JSON)
+        if given != JSON:
+            kind = given.split(b";", 1)[0].strip().lower()
+            if kind != JSON and not kind.endswith(b"+json"):
+                raise MediaTypeError(
+                    f"expected the content type application/json, found "
+                    f"{given.decode('latin-1')!r}; add -H 'Content-Type: application/json'"
+                )
+
+    async def body(self) -> bytes:
+        """The whole body, decompressed; raises for one that is too large, slow or cut off."""
+        declared = self.headers.get(b"content-length")
+        if declared is not None and int(declared) > self.limits.max_bytes:
+            raise self._too_large(f"{int(declared)} bytes")
+        try:
+            async with asyncio.timeout(self.limits.timeout_s):
+                body = await self._read()
+        except TimeoutError:
+            raise TooSlowError(
+                f"expected the whole body within {self.limits.timeout_s:g} s, found it unfinished"
+            ) from None
+        if len(body) > self.limits.max_bytes:
+            raise self._too_large(f"{len(body)} bytes")
+        encoding = self.headers.get(b"content-encoding")
+        return body if encoding is None else self._decompressed(body, encoding)
+
+    async def _read(self) -> bytes:
+        body = bytearray()
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                self._unread = False
+                raise DisconnectedError
+            chunk: bytes = message.get("body", b"")
+            if not message.get("more_body"):
+                self._unread = False
+                return bytes(body + chunk) if body else chunk
+            body += chunk
+            if len(body) > self.limits.max_bytes:
+                raise self._too_large("more")
+
+    def _too_large(self, found: str) -> TooLargeError:
+        return TooLargeError(
+            f"expected a body of at most {self.limits.max_bytes} bytes, found {found}"
+        )
+
+    def _decompressed(self, body: bytes, encoding: bytes) -> bytes:
+        if encoding == b"identity":
+            return body
+        if encoding not in (b"gzip", b"deflate"):
+            raise MediaTypeError(
+                f"expected the content encoding gzip, deflate or identity, "
+                f"found {encoding.decode('latin-1')!r}"
+            )
+        # 32: zlib reads the header and tells gzip from zlib by itself.
+        inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+        try:
+            plain = inflate.decompress(body, self.limits.max_bytes + 1)
+        except zlib.error as error:
+            raise MalformedError(f"expected a {encoding.decode()} body, found: {error}") from None
+        if len(plain) > self.limits.max_bytes:
+            raise self._too_large("more once decompressed")
+        if not inflate.eof:
+            raise MalformedError(f"expected a whole {encoding.decode()} body, found it cut off")
+        return plain
+
+    async def discard(self) -> None:
+        """Read what is left of the body and forget it.
+
+        A connection that is closed while bytes of its client wait unread is reset,
+        and the reset overtakes the answer.
+        """
+        if not self._unread or self.headers.get(b"expect"):
+            return
+        try:
+            async with asyncio.timeout(_DISCARD_S):
+                read = 0
+                while read <= self.limits.max_bytes:
+                    message = await self.receive()
+                    read += len(message.get("body", b""))
+                    if message["type"] == "http.disconnect" or not message.get("more_body"):
+                        break
+        except TimeoutError:
+            pass  # slower than anybody waits: its answer may get lost
+        self._unread = False
+
+
+async def respond(
+    send: Send, request: Request, response: Response, headers: list[Header], *, close: bool
+) -> None:
+    """Send ``response``; with ``close`` the connection ends with it."""
+    length = str(len(response.body)).encode()
+    head = [(b"content-type", response.content_type), (b"content-length", length)]
+    head += [*response.headers, *headers]
+    if close:
+        head.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": response.status, "headers": head})
+    if close and request._unread:  # noqa: SLF001 (one noun, two shapes)
+        await send({"type": "http.response.body", "body": response.body, "more_body": True})
+        await request.discard()
+        await send({"type": "http.response.body", "body": b""})
+    else:
+        await send({"type": "http.response.body", "body": response.body})
+
+
+_REQUEST_ID = contract.REQUEST_ID_HEADER.encode()
+_TRACEPARENT = contract.TRACEPARENT_HEADER.encode()
+
+
+def tracing_headers(request: Request, request_id: str) -> list[Header]:
+    """The ids that tie an answer to its request."""
+    headers = [(_REQUEST_ID, request_id.encode("ascii", "replace"))]
+    if request.trace_id():
+        headers.append((_TRACEPARENT, request.headers[b"traceparent"]))
+    return headers

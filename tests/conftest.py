@@ -1,0 +1,70 @@
+"""What every test may ask for: parts of the machine that can be missing.
+
+A part that is missing skips the test that needs it. In CI, where ``BOXSHIP_CI=1``, nothing
+may be missing, so there a skip is a failure, except in tests marked ``optional_part``.
+"""
+
+import importlib
+import os
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+NOTHING_MAY_BE_MISSING = os.environ.get("BOXSHIP_CI") == "1"
+
+
+class Need:
+    """Finds a part of the machine, or skips the test and says what to install."""
+
+    def program(self, name: str) -> Path:
+        """The path of a program."""
+        found = shutil.which(name)
+        if found is None:
+            pytest.skip(f"needs the program '{name}': install it")
+        return Path(found)
+
+    def module(self, name: str) -> ModuleType:
+        """A module, imported."""
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            pytest.skip(f"needs the module '{name}' ({error}): run 'make venv'")
+
+
+@pytest.fixture(scope="session")
+def need() -> Need:
+    """``need.program("haproxy")``, ``need.module("kserve")``."""
+    return Need()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure where nothing may be missing."""
+    report = yield
+    optional = item.get_closest_marker("optional_part") is not None
+    expected_to_fail = hasattr(report, "wasxfail")
+    if NOTHING_MAY_BE_MISSING and report.skipped and not optional and not expected_to_fail:
+        fail(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Turn the skip of a whole file into a failure where nothing may be missing."""
+    report = yield
+    if NOTHING_MAY_BE_MISSING and report.skipped:
+        fail(report)
+    return report
+
+
+def fail(report: Any) -> None:
+    """Make a skipped report a failed one that gives the skip's reason."""
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    report.outcome = "failed"
+    report.longrepr = f"{reason}\nBOXSHIP_CI=1 allows no skip outside tests marked optional_part."
