@@ -168,7 +168,7 @@ def show(title: str, rows: dict[str, dict[str, list[Any]]]) -> None:
     def middle(values: list[Any]) -> str:
         if all(isinstance(value, int | float) for value in values):
             low, median, high = min(values), statistics.median(values), max(values)
-            return f"{median:.5g}" + f" ({low:.5g}-{high:.5g})" * (low < high)
+            return f"{median:.3g} ({low:.3g}-{high:.3g})" if low < high else f"{median:.3g}"
         word, _ = Counter(map(str, values)).most_common(1)[0]
         return str(word)
 

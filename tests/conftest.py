@@ -7,12 +7,14 @@ may be missing, so there a skip is a failure, except in tests marked ``optional_
 import importlib
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+
+from support.serving import Server
 
 NOTHING_MAY_BE_MISSING = os.environ.get("BOXSHIP_CI") == "1"
 
@@ -39,6 +41,40 @@ class Need:
 def need() -> Need:
     """``need.program("haproxy")``, ``need.module("kserve")``."""
     return Need()
+
+
+Serve = Callable[..., Server]
+
+
+def serving(folder: Path) -> Iterator[Serve]:
+    """Start servers, and end whatever of them still runs afterwards."""
+    started: list[Server] = []
+
+    def start(*arguments: str | Path, ready: bool = True, **options: Any) -> Server:
+        server = Server([str(one) for one in arguments], **{"cwd": folder, **options})
+        started.append(server)
+        return server.wait_until_ready() if ready else server
+
+    yield start
+    for server in started:
+        server.client.close()
+        if server.process.poll() is None:
+            # A second signal ends at once; the first alone would wait for the drain delay.
+            server.process.terminate()
+            server.process.terminate()
+            server.process.wait(30)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """``serve("model.pkl", "--workers", "2")``: a ready server for one test."""
+    yield from serving(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def serve_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """The same, for servers that all tests of a file share."""
+    yield from serving(tmp_path_factory.mktemp("serving"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -21,10 +21,12 @@ class BoxshipError(Exception):
 
     exit_code = EXIT_FAILURE
 
-    def __init__(self, message: str, *, tip: str = "") -> None:
+    def __init__(self, message: str, *, tip: str = "", exit_code: int | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.tip = tip
+        if exit_code is not None:
+            self.exit_code = exit_code
 
     def paragraph(self) -> str:
         """The message and the next step, as one paragraph."""

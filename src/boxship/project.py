@@ -267,6 +267,8 @@ def _inputs(value: object, source: str, problems: list[str]) -> tuple[TensorSpec
                 f"{where}.datatype: expected one of {', '.join(DATATYPES)}, found {datatype!r}"
             )
             continue
+        if entry.get("nullable") is True and not datatype.startswith(("FP", "BYTES")):
+            problems.append(f"{where}.nullable: expected FP… or BYTES for it, found {datatype}")
         specs.append(
             TensorSpec(
                 name=entry["name"],

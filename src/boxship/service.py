@@ -29,6 +29,7 @@ class Service:
         ``model_path`` is the ``str`` path of the fetched and verified model, or
         ``None`` where no model is configured.
         """
+        del model_path
         return None
 
     def predict(self, rows: Any) -> Any:

@@ -76,7 +76,7 @@ def equal(given: Any, expected: Any) -> bool:
     """Bit for bit, NaN equal to NaN."""
     expected = np.asarray(expected)
     if expected.dtype.kind in "UO":
-        return bool((np.asarray(given, dtype=object) == expected.astype(object)).all())
+        return np.array_equal(np.asarray(given, dtype=object), expected.astype(object))
     return given.shape == expected.shape and np.array_equal(given, expected, equal_nan=True)
 
 
@@ -88,8 +88,8 @@ def columns_of(frame: pd.DataFrame) -> dict[str, np.ndarray]:
         if values.dtype.kind in "fib":
             batch[name] = values.to_numpy().reshape(-1, 1)
         else:
-            objects = values.astype(object).to_numpy()
-            batch[name] = np.where(values.isna(), None, objects).astype(object).reshape(-1, 1)
+            batch[name] = np.empty((len(values), 1), dtype=object)
+            batch[name][:, 0] = [None if pd.isna(value) else value for value in values]
     return batch
 
 
@@ -109,9 +109,7 @@ def test_binary_classifiers_answer_score_and_label_bit_for_bit(model: Any, rows:
 @pytest.mark.parametrize("rows", [1, 150])
 @pytest.mark.parametrize("labels", [IRIS.target, SPECIES], ids=["int", "str"])
 @pytest.mark.parametrize("model", BINARY, ids=names_of(BINARY))
-def test_multiclass_classifiers_answer_label_and_scores(
-    model: Any, labels: Any, rows: int
-) -> None:
+def test_multiclass_classifiers_answer_label_and_scores(model: Any, labels: Any, rows: int) -> None:
     model = copy.deepcopy(model).fit(IRIS.data, labels)
     runtime = SklearnRuntime(copy.deepcopy(model))
     batch = IRIS.data[:rows]
@@ -156,7 +154,7 @@ def test_signature_of_a_model_fitted_on_a_plain_array() -> None:
     ids=["plain", "pipeline", "voting"],
 )
 def test_a_model_fitted_on_names_takes_the_matrix_without_a_warning(model: Any) -> None:
-    frame = pd.DataFrame(CANCER.data, columns=CANCER.feature_names)
+    frame = pd.DataFrame(dict(zip(CANCER.feature_names, CANCER.data.T, strict=True)))
     model = model.fit(frame, CANCER.target)
     runtime = SklearnRuntime(copy.deepcopy(model))
     signature = runtime.signature
@@ -224,7 +222,7 @@ def mixed_pipeline() -> Pipeline:
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("rows", [1, 60])
 @pytest.mark.parametrize("flat", [False, True], ids=["[rows, 1]", "[rows]"])
-def test_strings_and_missing_values_through_a_column_transformer(rows: int, flat: bool) -> None:
+def test_strings_and_missing_values_through_a_column_transformer(*, rows: int, flat: bool) -> None:
     frame, target = passengers()
     model = mixed_pipeline().fit(frame, target)
     runtime = SklearnRuntime(copy.deepcopy(model))
@@ -287,7 +285,7 @@ def test_a_category_of_none_is_asked_for_with_none() -> None:
 
 
 def test_an_all_numeric_column_transformer_keeps_the_matrix_and_gets_a_frame() -> None:
-    frame = pd.DataFrame(IRIS.data, columns=list("abcd"))
+    frame = pd.DataFrame(dict(zip("abcd", IRIS.data.T, strict=True)))
     model = make_pipeline(
         ColumnTransformer([("s", StandardScaler(), ["d", "a"])], remainder="passthrough"),
         RandomForestClassifier(3, random_state=0),
@@ -358,9 +356,7 @@ def test_pandas_categories_inside_hist_gradient_boosting_are_strings() -> None:
     assert [column.datatype for column in runtime.signature.inputs] == ["BYTES", "FP64"]
     batch = {"c": np.array(["r", "g", None], dtype=object), "x": np.array([1.0, 2.0, np.nan])}
     dtype = frame["c"].dtype
-    given = pd.DataFrame(
-        {"c": pd.Series(["r", "g", None], dtype=dtype), "x": [1.0, 2.0, np.nan]}
-    )
+    given = pd.DataFrame({"c": pd.Series(["r", "g", None], dtype=dtype), "x": [1.0, 2.0, np.nan]})
     assert equal(runtime.run(batch)["score"], model.predict_proba(given)[:, 1])
 
 
@@ -527,7 +523,9 @@ def test_n_jobs_is_one_everywhere_inside() -> None:
 def test_declared_names_are_used_where_the_model_has_none() -> None:
     names = ["sepal length", "sepal width", "petal length", "petal width"]
     inputs = [TensorSpec(name=name, datatype="FP64", description=name.title()) for name in names]
-    runtime = SklearnRuntime(LogisticRegression(max_iter=1000).fit(IRIS.data, SPECIES), inputs=inputs)
+    runtime = SklearnRuntime(
+        LogisticRegression(max_iter=1000).fit(IRIS.data, SPECIES), inputs=inputs
+    )
     assert runtime.signature.columns is not None
     assert [column.name for column in runtime.signature.columns] == names
     assert runtime.signature.columns[0].description == "Sepal Length"
@@ -610,7 +608,7 @@ def test_an_unfitted_model_is_a_model_error_with_a_next_step() -> None:
     ],
 )
 def test_a_declaration_that_contradicts_the_model_is_refused(
-    frame: bool, names: list[str], message: str
+    *, frame: bool, names: list[str], message: str
 ) -> None:
     data = pd.DataFrame(IRIS.data, columns=list("abcd")) if frame else IRIS.data
     model = LogisticRegression(max_iter=1000).fit(data, IRIS.target)

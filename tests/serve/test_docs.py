@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from boxship.serve import docs, openapi
+from boxship.serve.messages import BodyLimits, Request, Response, Scope
 from boxship.signature import Answer, Signature, TensorSpec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -168,6 +169,66 @@ def test_an_asset_is_gzip_with_a_type_and_a_weak_tag(name: str) -> None:
     assert asset.content_type.startswith("text/css" if name.endswith(".css") else "text/javascript")
     assert re.fullmatch(r'W/"[0-9a-f]{32}"', asset.etag)
     assert docs.asset(name) == asset
+
+
+def ask(path: str, headers: dict[str, str]) -> Response:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b""}
+
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope: Scope = {"type": "http", "method": "GET", "path": path, "headers": raw}
+    request = Request(scope, receive, BodyLimits(max_bytes=0, timeout_s=1.0))
+    return docs.asset_response(request)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [
+        ("gzip, deflate, br", True),
+        ("br;q=1.0, GZIP;q=0.5", True),
+        ("*", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.00, identity", False),
+        ("br", False),
+        ("", False),
+    ],
+)
+def test_an_asset_travels_as_the_client_takes_it(accepted: str, *, packed: bool) -> None:
+    response = ask("/docs/swagger-ui.css", {"accept-encoding": accepted})
+    asset = docs.asset("swagger-ui.css")
+    assert asset is not None
+    assert response.status == 200
+    assert response.content_type == b"text/css; charset=utf-8"
+    assert ((b"content-encoding", b"gzip") in response.headers) == packed
+    assert response.body == (asset.gzip if packed else asset.identity())
+    assert (b"etag", asset.etag.encode()) in response.headers
+
+
+def test_an_asset_that_the_client_has_is_not_sent_again() -> None:
+    asset = docs.asset("initializer.js")
+    assert asset is not None
+    response = ask("/docs/initializer.js", {"if-none-match": f'"other", {asset.etag}'})
+    assert (response.status, response.body) == (304, b"")
+    assert (b"etag", asset.etag.encode()) in response.headers
+    assert ask("/docs/initializer.js", {"if-none-match": '"other"'}).status == 200
+
+
+def test_an_asset_that_is_not_there_is_named() -> None:
+    response = ask("/docs/other.js", {})
+    assert response.status == 404
+    assert b"swagger-ui.css" in response.body
+    assert b"/docs/other.js" in response.body
+
+
+def test_the_page_is_answered_with_its_policy() -> None:
+    response = docs.page_response("churn")
+    assert (response.status, response.body) == (200, docs.page("churn"))
+    headers = dict(response.headers)
+    assert headers[b"content-security-policy"].decode() == docs.CONTENT_SECURITY_POLICY
+
+
+def test_the_assets_are_those_that_the_page_loads() -> None:
+    assert docs.ASSETS == NAMES
 
 
 def test_the_tags_differ() -> None:

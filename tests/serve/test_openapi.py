@@ -495,6 +495,24 @@ def test_what_ready_says_before_it_is_ready_fits(phase: Phase, percent: int | No
     assert errors(document, component(document, "Lifecycle.NotReady"), body) == []
 
 
+@pytest.mark.parametrize(
+    ("operation", "body", "fits"),
+    [
+        ("v2_server_ready", {"ready": False}, True),
+        ("v2_server_ready", {"ready": True}, False),
+        ("v2_model_ready", {"name": "churn", "ready": False}, True),
+        ("v2_model_version_ready", {"error": "model loading"}, True),
+        ("v2_model_ready", {"detail": "model loading"}, False),
+        ("ready", {"status": "not_ready", "detail": "draining", "phase": "draining"}, True),
+        ("ready", {"status": "ready"}, False),
+    ],
+)
+def test_the_probes_say_that_they_are_not_ready(operation: str, body: Any, *, fits: bool) -> None:
+    document = DOCUMENTS["mixed"]
+    schema = json_body(operations(document)[operation]["responses"]["503"])["schema"]
+    assert (errors(document, schema, body) == []) == fits
+
+
 def test_a_v2_request_may_carry_parameters_that_nobody_knows() -> None:
     document = DOCUMENTS["matrix"]
     tensor = {"name": "input", "shape": [1, 2], "datatype": "FP32", "data": [[1, 2]]}
@@ -503,6 +521,7 @@ def test_a_v2_request_may_carry_parameters_that_nobody_knows() -> None:
     assert errors(document, schema, request) == []
     assert errors(document, schema, request | {"inputs": []}) != []
     assert errors(document, schema, request | {"id": 1}) != []
+    assert errors(document, schema, request | {"parameters": {"binary_data_output": 1}}) != []
 
 
 def test_headers_bear_the_contracts_names() -> None:
@@ -516,9 +535,15 @@ def test_headers_bear_the_contracts_names() -> None:
 
 
 def test_every_503_says_when_to_come_back() -> None:
-    responses = DOCUMENTS["mixed"]["components"]["responses"]
-    with_header = {name for name, each in responses.items() if "Retry-After" in each["headers"]}
-    assert with_header == {"Predict.503", "V2.503", "Lifecycle.503"}
+    document = DOCUMENTS["mixed"]
+    shared = document["components"]["responses"]
+    seen = 0
+    for operation in operations(document).values():
+        for code, response in operation["responses"].items():
+            whole = shared[response["$ref"].rpartition("/")[2]] if "$ref" in response else response
+            assert ("Retry-After" in whole["headers"]) == (code == "503")
+            seen += code == "503"
+    assert seen == 10
 
 
 def test_a_services_own_names_stay_its_own() -> None:
@@ -559,6 +584,20 @@ def test_the_curl_commands_survive_the_shell_and_carry_the_examples(name: str) -
             "example"
         ],
     }
+
+
+def test_a_name_is_quoted_in_the_path_of_a_command() -> None:
+    document = openapi.document(
+        openapi.ApiDescription(
+            name="churn model/2",
+            version="7",
+            signature=MATRIX,
+            runtime="onnxruntime 1.18",
+            max_rows=3,
+            max_body_bytes=10,
+        )
+    )
+    assert "/v2/models/churn%20model%2F2/infer" in document["info"]["description"]
 
 
 def test_there_is_no_curl_command_where_nothing_is_known_to_send() -> None:

@@ -36,6 +36,10 @@ FORBIDDEN_PARTS: Final = frozenset(
 take from their own state. ``memmap`` opens and truncates files.
 """
 
+SUBSTITUTES: Final = {("numpy", "memmap"): ("numpy", "ndarray")}
+"""What is loaded in place of a name. A model saved while it was memory-mapped names
+``numpy.memmap``, as a type only; calling it would open files."""
+
 
 @cache
 def listed_globals() -> Mapping[str, frozenset[str]]:
@@ -58,7 +62,7 @@ def listed_globals() -> Mapping[str, frozenset[str]]:
 
 def is_listed(module: str, name: str) -> bool:
     """Whether a pickle may import exactly this name."""
-    return name in listed_globals().get(module, ())
+    return (module, name) in SUBSTITUTES or name in listed_globals().get(module, ())
 
 
 def forbidden(module: str, name: str) -> bool:

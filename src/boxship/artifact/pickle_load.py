@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Mapping, Sequence
 from typing import IO, Any, Final
 
-from boxship.artifact.pickle_globals import is_listed
+from boxship.artifact.pickle_globals import SUBSTITUTES, is_listed
 from boxship.artifact.pickle_machine import ARRAY_WRAPPER, python3_name
 from boxship.artifact.pickle_scan import PickleReport, in_modules
 from boxship.errors import ModelError, UntrustedModelError
@@ -31,7 +31,7 @@ def resolve(report: PickleReport, trusted_modules: Sequence[str], *, trust: bool
     borrowed: list[str] = []
     for use in report.globals:
         key = use.module, use.name
-        if key == ARRAY_WRAPPER or key in _SUBSTITUTES:
+        if key == ARRAY_WRAPPER or key in SUBSTITUTES:
             continue
         try:
             approved[key] = _import(*key)
@@ -109,9 +109,8 @@ def unpickle(report: PickleReport, stream: IO[bytes], approved: Approved | None)
 def find_class(report: PickleReport, approved: Approved, module: str, name: str) -> Any:
     """What ``module.name`` is, if it was approved."""
     key = python3_name(module, name)
-    if key in _SUBSTITUTES:
-        key = _SUBSTITUTES[key]
-        return _import(*key)
+    if key in SUBSTITUTES:
+        return _import(*SUBSTITUTES[key])
     if key not in approved:
         raise UntrustedModelError(
             f"{report.path} names {module}.{name} while it is loaded, which was not in the file "
@@ -133,7 +132,3 @@ class Unpickler(pickle.Unpickler):
         if self._approved is None:
             return super().find_class(module, name)
         return find_class(self._report, self._approved, module, name)
-
-
-_SUBSTITUTES: Final = {("numpy", "memmap"): ("numpy", "ndarray")}
-"""``numpy.memmap`` opens files. A model saved while it was memory-mapped names it, as a type only."""

@@ -338,10 +338,9 @@ class Machine:
 
     def build_wrapper(self, wrapper: _Object, parts: tuple[Any, ...]) -> None:
         for part in parts:
-            if not _is_dict(part) and part is not None:
-                self.findings.trick("computes the state of joblib's array wrapper", self.here())
-            else:
-                wrapper.state.update(part or {})
+            if not isinstance(part, dict | None):
+                raise MalformedPickleError("an array without its description")
+            wrapper.state.update(part or {})
         if self.arrays:
             self.array(wrapper.state)
             self.stack[-1] = _Object(("numpy", "ndarray"))

@@ -82,7 +82,7 @@ def scan(path: Path) -> PickleReport:
         return PickleReport(
             path=path,
             protocol=findings.protocol,
-            size=stream.tell(),
+            size=end if size is None else size,
             globals=tuple(
                 GlobalUse(module, name, offset)
                 for (module, name), offset in findings.globals.items()

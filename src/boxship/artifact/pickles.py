@@ -65,9 +65,9 @@ def load(path: Path, *, trusted_modules: Sequence[str] = (), trust: bool = False
     report = scan(path)
     if not trust:
         _refuse(report, report.untrusted(trusted_modules))
-    approved = resolve(report, trusted_modules, trust=trust)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        approved = resolve(report, trusted_modules, trust=trust)
         model = _load(report, None if trust else approved)
     return LoadedPickle(model, report, _texts(caught))
 
@@ -116,7 +116,9 @@ def _open(path: Path) -> IO[bytes]:
 
 def _texts(caught: Sequence[warnings.WarningMessage]) -> tuple[str, ...]:
     """One line for each thing warned of. scikit-learn warns once for every estimator in the file."""
-    return tuple(dict.fromkeys(_text(warning.message) for warning in caught))
+    # A library's deprecations are for those who write code against it, not for who serves.
+    told = (one for one in caught if not issubclass(one.category, DeprecationWarning))
+    return tuple(dict.fromkeys(_text(warning.message) for warning in told))
 
 
 def _text(message: Warning | str) -> str:

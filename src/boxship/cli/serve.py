@@ -93,6 +93,6 @@ def run(arguments: argparse.Namespace) -> int:
         trust_all=arguments.trust,
     )
     # Imported late: `boxship --help` needs no server.
-    from boxship.serve import supervisor  # noqa: PLC0415
+    from boxship.serve import server
 
-    return supervisor.serve(resolved.project, resolved.warnings)
+    return server.serve(resolved.project, resolved.warnings)

@@ -224,7 +224,8 @@ def _with_categories(columns: tuple[TensorSpec, ...], graph: Graph) -> tuple[Ten
 
 
 def _sentence(error: BaseException) -> str:
-    """onnxruntime's first line, without its codes and source positions."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", lines[0])
-    return re.sub(r"^(/\S+:\d+ )?.*? Status Message: ", "", text)
+    """What onnxruntime says, in one line, without its codes and source positions."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
+    text = re.sub(r"^(Non-zero status code .*? node)\. .*? Status Message: ", r"\1: ", text)
+    return re.sub(r"( in \S+)? Please fix either the inputs/outputs or the model\.$", "", text)

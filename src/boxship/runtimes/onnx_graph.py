@@ -39,13 +39,14 @@ def read_graph(path: Path) -> Graph:
     labels: list[tuple[str, ...]] = []
     categories: list[tuple[str, ...]] = []
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            # Copied out, since a view of a map that is closed is no view.
-            nodes = [
-                bytes(node)
-                for graph in _messages(memoryview(data), _MODEL_GRAPH)
-                for node in _messages(graph, _GRAPH_NODE)
-            ]
+        with path.open("rb") as file:
+            # Not closed by hand: an error below still holds views of it.
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        nodes = (
+            node
+            for graph in _messages(memoryview(data), _MODEL_GRAPH)
+            for node in _messages(graph, _GRAPH_NODE)
+        )
         for node in nodes:
             operators.update(_text(name) for name in _messages(node, _NODE_OP_TYPE))
             for attribute in _messages(node, _NODE_ATTRIBUTE):

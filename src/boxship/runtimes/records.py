@@ -9,7 +9,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -109,7 +109,7 @@ def record_of(hint: Any) -> Record | None:
     return _record(kind) if isinstance(kind, type) else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _record(kind: Any) -> Record | None:
     try:
         if is_pydantic(kind):

@@ -9,11 +9,12 @@ import numpy as np
 
 from boxship.errors import PredictionError
 from boxship.runtimes.base import Array, Tensors
-from boxship.runtimes.row_types import DATATYPE_OF_DTYPE, AnswerHint, ArrayHint, Column
+from boxship.runtimes.row_columns import DATATYPE_OF_DTYPE, ArrayHint, Column
+from boxship.runtimes.row_types import AnswerHint
 from boxship.signature import NUMPY_DTYPES, Datatype, TensorSpec
 
 
-def encode_answers(answers: Sequence[Any], hint: AnswerHint, single: bool) -> bytes:
+def encode_answers(answers: Sequence[Any], hint: AnswerHint, *, single: bool) -> bytes:
     """The answers as JSON: one object where ``single``, else a list of objects.
 
     An answer that is no object is wrapped, ``{"value": 0.5}``. Numbers keep full

@@ -10,6 +10,7 @@ import msgspec
 
 from boxship.errors import InputError, Problem, UsageError
 from boxship.runtimes.records import Record, is_pydantic, records_in
+from boxship.runtimes.row_columns import Column
 from boxship.runtimes.row_problems import (
     MAX_PROBLEMS,
     Loc,
@@ -23,13 +24,12 @@ from boxship.runtimes.row_problems import (
     too_deep,
     unknown_field,
 )
-from boxship.runtimes.row_types import Column
 
 _FIRST = re.compile(rb"[ \t\r\n]*(.?)", re.DOTALL)
 _INT64 = range(-(2**63), 2**63)
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A decoder's refusal. ``find`` tells why, given the rows as plain JSON values."""
 
     def __init__(self, find: Callable[[list[Any]], Iterable[Problem]]) -> None:
@@ -38,8 +38,10 @@ class Refused(Exception):
 
 
 class Decoder(Protocol):
-    def decode(self, body: bytes, single: bool) -> list[Any]:
-        """The rows of a JSON object or list; ``Refused``, or ``ValueError`` where it is no JSON."""
+    """One way to decode rows."""
+
+    def decode(self, body: bytes, *, single: bool) -> list[Any]:
+        """The rows of a JSON object or list; ``RefusedError``, or ``ValueError`` where it is no JSON."""
 
 
 class RowCodec:
@@ -64,20 +66,21 @@ class RowCodec:
         first = _FIRST.match(body)
         single = first is not None and first[1] == b"{"
         try:
-            rows = self._decoder.decode(body, single)
-            found = list(islice(_out_of_range(rows, self._ranged), MAX_PROBLEMS))
-        except Refused as refused:
-            found = _explain(body, refused)
+            rows = self._decoder.decode(body, single=single)
+        except RefusedError as refused:
+            rows, found = [], _explain(body, refused)
         except RecursionError:
             raise too_deep() from None
         except ValueError as error:
             raise malformed(error, body) from error
+        else:
+            found = list(islice(_out_of_range(rows, self._ranged), MAX_PROBLEMS))
         if found:
             raise InputError(*(_from_root(problem) if single else problem for problem in found))
         return rows, single
 
 
-def _explain(body: bytes, refused: Refused) -> list[Problem]:
+def _explain(body: bytes, refused: RefusedError) -> list[Problem]:
     value = load_json(body)
     if not isinstance(value, dict | list):
         return [Problem((), "an object or a list of objects", describe(value))]
@@ -130,15 +133,15 @@ class MsgspecDecoder:
         self._many: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[self._type])  # type: ignore[name-defined]
         self._keys_known = key_check(record.type)
 
-    def decode(self, body: bytes, single: bool) -> list[Any]:
+    def decode(self, body: bytes, *, single: bool) -> list[Any]:
         try:
             rows: list[Any] = [self._one.decode(body)] if single else self._many.decode(body)
         except msgspec.ValidationError as error:
-            raise Refused(self._problems) from error
+            raise RefusedError(self._problems) from error
         if self._keys_known is not None:
             plain = msgspec.json.decode(body)
             if not all(map(self._keys_known, [plain] if single else plain)):
-                raise Refused(self._problems)
+                raise RefusedError(self._problems)
         return rows
 
     def _problems(self, rows: list[Any]) -> Iterator[Problem]:
@@ -158,7 +161,7 @@ class MsgspecDecoder:
 
 
 def _refuse_foreign_types(record: Record) -> None:
-    """msgspec takes any class as a hint and fails at the first row; this fails at the start."""
+    """Any class is a hint to msgspec, which then fails at the first row; fail at the start."""
     for inner in records_in(record.type):
         for field in inner.fields:
             try:
@@ -189,15 +192,15 @@ class PydanticDecoder:
                 tip="Make every object in the row a pydantic model or a dataclass.",
             ) from error
 
-    def decode(self, body: bytes, single: bool) -> list[Any]:
+    def decode(self, body: bytes, *, single: bool) -> list[Any]:
         from pydantic import ValidationError
 
         try:
             # pydantic reads 1e999 as infinity; msgspec refuses it.
             msgspec.json.decode(body)
         except msgspec.ValidationError as error:
-            raise Refused(
-                lambda rows: chain(non_finite(rows, ()), self._problems(body, single))
+            raise RefusedError(
+                lambda rows: chain(non_finite(rows, ()), self._problems(body, single=single))
             ) from error
         try:
             return [self._one.validate_json(body)] if single else self._many.validate_json(body)
@@ -205,9 +208,9 @@ class PydanticDecoder:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             if first["type"] == "json_invalid":
                 raise ValueError(first["msg"].removeprefix("Invalid JSON: ")) from error
-            raise Refused(lambda _: self._problems(body, single)) from error
+            raise RefusedError(lambda _: self._problems(body, single=single)) from error
 
-    def _problems(self, body: bytes, single: bool) -> Iterator[Problem]:
+    def _problems(self, body: bytes, *, single: bool) -> Iterator[Problem]:
         from pydantic import ValidationError
 
         try:

@@ -63,20 +63,15 @@ def too_deep() -> MalformedError:
 
 def describe(value: Any) -> str:
     """A JSON value in a few words: ``the string "abc"``, ``an object``, ``null``."""
-    match value:
-        case None | bool():
-            return json.dumps(value)
-        case float() if not math.isfinite(value):
-            return "a number beyond the range of a double"
-        case int() | float():
-            return f"the number {_short(repr(value))}"
-        case str():
-            return f"the string {_short(json.dumps(value, ensure_ascii=False))}"
-        case list():
-            return f"a list of {len(value)}"
-        case dict():
-            return "an object"
-    return f"a {type(value).__name__}"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "a number beyond the range of a double"
+    if isinstance(value, int | float):
+        return f"the number {_short(repr(value))}"
+    if isinstance(value, str):
+        return f"the string {_short(json.dumps(value, ensure_ascii=False))}"
+    return "an object" if isinstance(value, dict) else f"a list of {len(value)}"
 
 
 def expected(hint: Any) -> str:
@@ -162,7 +157,7 @@ def _key_check(hint: Any, memo: dict[Any, KeyCheck | None]) -> KeyCheck | None:
 def _record_check(record: Record, memo: dict[Any, KeyCheck | None]) -> KeyCheck | None:
     if record.type in memo:
         # A type within itself: its check is looked up when it runs, after it was made.
-        return lambda value: (memo[record.type] or _anything)(value)
+        return lambda value: _recurse(memo[record.type], value)
     memo[record.type] = None
     checks = [(field.name, _key_check(field.hint, memo)) for field in record.fields]
     nested = [(name, check) for name, check in checks if check is not None]
@@ -181,8 +176,8 @@ def _record_check(record: Record, memo: dict[Any, KeyCheck | None]) -> KeyCheck 
     return check
 
 
-def _anything(value: Any) -> bool:
-    return True
+def _recurse(check: KeyCheck | None, value: Any) -> bool:
+    return check is None or check(value)
 
 
 def _integer(digits: str) -> int | float:
@@ -234,7 +229,7 @@ def _leaf_problems(value: Any, hint: Any, loc: Loc) -> Iterator[Problem]:
 
 
 def _wanted(message: str, hint: Any) -> str:
-    """msgspec's message as what was expected: ``Expected `int` >= 0, got …`` → an integer >= 0."""
+    """A message of msgspec as what was expected: ``Expected `int` >= 0, got …`` → an integer >= 0."""
     message = message.partition(" - at `$")[0]
     if message.startswith("Expected "):
         words = message.removeprefix("Expected ").partition(", got")[0]

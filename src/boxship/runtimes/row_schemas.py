@@ -1,4 +1,4 @@
-"""JSON Schema of rows and answers (2020-12, as in OpenAPI 3.1), and an example that fits it."""
+"""JSON Schema of rows and answers (2020-12, as in OpenAPI 3.1)."""
 
 import math
 from collections.abc import Mapping
@@ -8,23 +8,11 @@ import msgspec
 import numpy as np
 
 from boxship.runtimes.records import Record, is_pydantic, record_of, records_in
-from boxship.runtimes.row_types import AnswerHint, array_hint, scalar_datatype
+from boxship.runtimes.row_columns import array_hint, scalar_datatype
+from boxship.runtimes.row_examples import Schema
+from boxship.runtimes.row_types import AnswerHint
 
 REF_TEMPLATE = "#/components/schemas/{name}"
-Schema = dict[str, Any]
-_FORMATS: Mapping[str, str] = {
-    "date-time": "2024-01-31T12:00:00Z",
-    "date": "2024-01-31",
-    "time": "12:00:00Z",
-    "duration": "PT1H",
-    "uuid": "00000000-0000-4000-8000-000000000000",
-    "email": "someone@example.com",
-    "uri": "https://example.com/",
-    "decimal": "1.5",
-    "ipv4": "192.0.2.1",
-    "ipv6": "2001:db8::1",
-    "byte": "dGV4dA==",
-}
 _JSON_TYPES: Mapping[str, str] = {
     "BOOL": "boolean",
     "BYTES": "string",
@@ -32,7 +20,6 @@ _JSON_TYPES: Mapping[str, str] = {
     "FP32": "number",
     "FP64": "number",
 }
-_DEEPEST = 8
 
 
 def row_schema(record: Record, ref_template: str = REF_TEMPLATE) -> tuple[Schema, Schema]:
@@ -54,39 +41,10 @@ def answer_schema(hint: AnswerHint, ref_template: str = REF_TEMPLATE) -> tuple[S
     if hint.form == "open":
         return {"type": "object"}, {}
     if hint.form == "array" or array_hint(hint.hint) is not None:
-        value, components = _array_value(hint), {}
+        value, components = _array_value(hint), Schema()
     else:
         value, components = _schema(hint.hint, ref_template, "serialization")
     return {"type": "object", "properties": {"value": value}, "required": ["value"]}, components
-
-
-def example(schema: Schema, components: Schema, depth: int = 0) -> Any:
-    """A JSON value that fits ``schema``, as far as its keywords can tell.
-
-    The author's own examples and defaults come first, then the smallest value that
-    obeys the bounds. Patterns are not solved, so the caller validates the result.
-    """
-    if "$ref" in schema:
-        schema = components[schema["$ref"].rpartition("/")[2]]
-    own = _own_example(schema)
-    if own is not None:
-        return own
-    choices = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
-    if choices:
-        useful = [choice for choice in choices if choice.get("type") != "null"]
-        return example(useful[0], components, depth + 1) if depth < _DEEPEST and useful else None
-    match schema.get("type"):
-        case "object":
-            return _object_example(schema, components, depth)
-        case "array":
-            return _array_example(schema, components, depth)
-        case "string":
-            return _string_example(schema)
-        case "number" | "integer" as kind:
-            return _number_example(schema, kind)
-        case "boolean":
-            return True
-    return None
 
 
 def _schema(
@@ -117,7 +75,7 @@ def _schema(
 
 
 def _python_hint(hint: Any) -> Any:
-    """numpy's scalars as the Python types that JSON writes them as."""
+    """The scalars of numpy as the Python types that JSON writes them as."""
     kinds: Mapping[str, type] = {"BYTES": str, "BOOL": bool, "FP16": float, "FP32": float}
     if isinstance(hint, type) and issubclass(hint, np.generic):
         datatype = scalar_datatype(hint) or "FP64"
@@ -169,54 +127,3 @@ def _drop_non_finite(value: Any) -> None:
     for inner in value.values() if isinstance(value, dict) else value:
         if isinstance(inner, dict | list):
             _drop_non_finite(inner)
-
-
-def _own_example(schema: Schema) -> Any:
-    for examples in (schema.get("examples"), schema.get("enum")):
-        if examples:
-            return examples[0]
-    for key in ("example", "const", "default"):
-        if schema.get(key) not in (None, [], {}, ""):
-            return schema[key]
-    return None
-
-
-def _object_example(schema: Schema, components: Schema, depth: int) -> Any:
-    required = schema.get("required", ())
-    row = {}
-    for name, field in schema.get("properties", {}).items():
-        if name not in required and depth >= _DEEPEST:
-            continue
-        value = example(field, components, depth + 1) if depth < 2 * _DEEPEST else None
-        if value is not None or name in required:
-            row[name] = value
-    return row
-
-
-def _array_example(schema: Schema, components: Schema, depth: int) -> list[Any]:
-    fixed = [example(item, components, depth + 1) for item in schema.get("prefixItems", ())]
-    items = schema.get("items")
-    if fixed or not isinstance(items, dict) or depth >= _DEEPEST:
-        return fixed
-    return [example(items, components, depth + 1)] * max(1, schema.get("minItems", 1))
-
-
-def _string_example(schema: Schema) -> str:
-    text = _FORMATS.get(schema.get("format", ""), "text")
-    if schema.get("contentEncoding") == "base64":
-        text = _FORMATS["byte"]
-    text = text.ljust(schema.get("minLength", 0), "x")
-    return text[: schema.get("maxLength", len(text))]
-
-
-def _number_example(schema: Schema, kind: str) -> float:
-    step = schema.get("multipleOf") or (1 if kind == "integer" else 0.5)
-    low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
-    low = max(low, schema.get("exclusiveMinimum", -math.inf) + step)
-    high = min(high, schema.get("exclusiveMaximum", math.inf) - step)
-    value = min(max(1, low), high)
-    if "multipleOf" in schema:
-        value = math.ceil(value / step) * step
-    if "exclusiveMaximum" in schema and "exclusiveMinimum" in schema and low > high:
-        value = (schema["exclusiveMinimum"] + schema["exclusiveMaximum"]) / 2
-    return int(value) if kind == "integer" else float(value)

@@ -8,7 +8,7 @@ import numpy as np
 
 from boxship.errors import InputError, MalformedError, Problem
 from boxship.runtimes.base import Array, Tensors
-from boxship.runtimes.row_types import Column
+from boxship.runtimes.row_columns import Column
 
 
 def rows_as_json(tensors: Tensors, columns: Sequence[Column]) -> bytes:

@@ -1,21 +1,22 @@
-"""The type hints of ``predict`` → what a batch is, what an answer is, which tensors they make."""
+"""The type hints of ``predict`` → what a batch is and what an answer is."""
 
-import enum
 import inspect
 import typing
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import msgspec
-import numpy as np
-
 from boxship.errors import UsageError
-from boxship.runtimes.records import Record, arms, bare, item_of, record_of
-from boxship.signature import NUMPY_DTYPES, Datatype, TensorSpec
+from boxship.runtimes.records import Field, Record, item_of, record_of
+from boxship.runtimes.row_columns import (
+    ArrayHint,
+    Column,
+    answer_columns,
+    array_column,
+    array_hint,
+    json_column,
+    value_column,
+)
 
-DATATYPE_OF_DTYPE: dict[str, Datatype] = {dtype: name for name, dtype in NUMPY_DTYPES.items()}
-_SCALARS: dict[type, Datatype] = {bool: "BOOL", int: "INT64", float: "FP64", str: "BYTES"}
 _EXAMPLE = "Write, for example: def predict(self, rows: list[Customer]) -> list[float]: ..."
 _ROWS = (
     f"{_EXAMPLE} Customer is a dataclass, a msgspec.Struct, a pydantic model or a TypedDict. "
@@ -25,27 +26,6 @@ _ANSWERS = (
     f"{_EXAMPLE} An answer is a float, int, str, bool, dict, dataclass, msgspec.Struct, "
     "pydantic model or TypedDict; all answers as one array are a numpy.ndarray."
 )
-
-
-@dataclass(frozen=True)
-class ArrayHint:
-    """``numpy.ndarray`` and ``NDArray[…]``: what the hint says, ``None`` where it is silent."""
-
-    datatype: Datatype | None
-    rank: int | None
-
-
-@dataclass(frozen=True)
-class Column:
-    """One field as a tensor.
-
-    ``form``: one ``scalar`` per row, one ``list`` of scalars per row, or one text
-    per row that holds the field's ``json``.
-    """
-
-    spec: TensorSpec
-    attribute: str
-    form: Literal["scalar", "list", "json"]
 
 
 @dataclass(frozen=True)
@@ -100,121 +80,6 @@ def read_hints(service: type) -> PredictHints:
     )
 
 
-def array_hint(hint: Any) -> ArrayHint | None:
-    """What an array annotation says, or ``None`` where ``hint`` is no array."""
-    kind = bare(hint)
-    if kind is np.ndarray:
-        return ArrayHint(None, None)
-    if typing.get_origin(kind) is not np.ndarray:
-        return None
-    shape, dtype = typing.get_args(kind)
-    lengths = typing.get_args(shape)
-    rank = None if not lengths or Ellipsis in lengths else len(lengths)
-    scalar = typing.get_args(dtype)
-    return ArrayHint(_datatype_of_numpy(scalar[0]) if scalar else None, rank)
-
-
-def row_columns(record: Record) -> tuple[Column, ...]:
-    """A row's fields as input tensors."""
-    return tuple(
-        _column(field.name, field.attribute, field.hint, (-1, 1), field.required, field.description)
-        for field in record.fields
-    )
-
-
-def _answer_columns(record: Record) -> tuple[Column, ...]:
-    columns = []
-    for field in record.fields:
-        column = _column(field.name, field.attribute, field.hint, (-1,), True, field.description)
-        if column.spec.nullable and column.spec.datatype in ("INT64", "BOOL"):
-            column = _json_column(field.name, field.attribute, (-1,), True, field.description)
-        columns.append(column)
-    return tuple(columns)
-
-
-def _column(
-    name: str,
-    attribute: str,
-    hint: Any,
-    scalar_shape: tuple[int, ...],
-    required: bool,
-    description: str,
-) -> Column:
-    kinds, nullable = arms(hint)
-    kind = kinds[0] if len(kinds) == 1 else None
-    datatype, shape = scalar_datatype(kind), scalar_shape
-    form: Literal["scalar", "list"] = "scalar"
-    if datatype is None and not nullable and (item := item_of(kind)) is not None:
-        datatype, shape, form = scalar_datatype(item), (-1, -1), "list"
-    if datatype is None:
-        return _json_column(name, attribute, scalar_shape, required, description)
-    spec = TensorSpec(
-        name=name,
-        datatype=datatype,
-        shape=shape,
-        nullable=nullable,
-        required=required,
-        description=description,
-    )
-    return Column(spec, attribute, form)
-
-
-def _json_column(
-    name: str, attribute: str, shape: tuple[int, ...], required: bool, description: str
-) -> Column:
-    note = f"{description} (JSON text)".strip()
-    spec = TensorSpec(name=name, datatype="BYTES", shape=shape, required=required, description=note)
-    return Column(spec, attribute, "json")
-
-
-def scalar_datatype(hint: Any) -> Datatype | None:
-    """The datatype of a scalar hint; ``None`` for lists, objects and unions.
-
-    What JSON writes as a string (dates, UUIDs, decimals, bytes as base64) is BYTES.
-    """
-    kind = bare(hint)
-    if typing.get_origin(kind) is Literal:
-        return _common({_SCALARS.get(type(value)) for value in typing.get_args(kind)})
-    if not isinstance(kind, type):
-        return None
-    if kind in _SCALARS:
-        return _SCALARS[kind]
-    if issubclass(kind, np.generic):
-        return _datatype_of_numpy(kind)
-    if issubclass(kind, enum.Enum):
-        return _common({_SCALARS.get(type(member.value)) for member in kind})
-    return "BYTES" if _is_text(kind) else None
-
-
-def _is_text(kind: type) -> bool:
-    schema = _schema_or_none(kind)
-    return schema is not None and schema.get("type") == "string"
-
-
-def _schema_or_none(kind: type) -> dict[str, Any] | None:
-    if record_of(kind) is not None:
-        return None
-    try:
-        return msgspec.json.schema(kind)
-    except (TypeError, RuntimeError):
-        return None
-
-
-def _common(datatypes: set[Datatype | None]) -> Datatype | None:
-    return datatypes.pop() if len(datatypes) == 1 else None
-
-
-def _datatype_of_numpy(scalar: Any) -> Datatype | None:
-    if not isinstance(scalar, type) or not issubclass(scalar, np.generic):
-        return None
-    if issubclass(scalar, np.str_ | np.bytes_ | np.object_):
-        return "BYTES"
-    try:
-        return DATATYPE_OF_DTYPE.get(np.dtype(scalar).name)
-    except TypeError:
-        return None
-
-
 def _batch_parameter(predict: Any, where: str) -> str:
     parameters = list(inspect.signature(predict).parameters.values())[1:]
     required = [
@@ -250,7 +115,7 @@ def _rows_hint(hint: Any, where: str) -> Record | ArrayHint:
 def _answer_hint(hint: Any, where: str) -> AnswerHint:
     array = array_hint(hint)
     if array is not None:
-        return AnswerHint("array", hint, (_array_column(array),), array=array)
+        return AnswerHint("array", hint, (array_column(array),), array=array)
     item = item_of(hint)
     if item is None:
         raise UsageError(
@@ -260,48 +125,12 @@ def _answer_hint(hint: Any, where: str) -> AnswerHint:
         )
     record = record_of(item)
     if record is not None and record.fields:
-        return AnswerHint("record", item, _answer_columns(record), record=record)
-    column = _value_column(item)
+        return AnswerHint("record", item, answer_columns(record), record=record)
+    column = value_column(item)
     if column is not None:
         return AnswerHint("value", item, (column,))
-    return AnswerHint("open", item, (_json_column("answer", "", (-1,), True, "The answer"),))
-
-
-def _array_column(array: ArrayHint) -> Column:
-    shape = (-1,) * (array.rank or 2)
-    spec = TensorSpec(name="value", datatype=array.datatype or "FP64", shape=shape)
-    return Column(spec, "", "scalar" if array.rank == 1 else "list")
-
-
-def _value_column(item: Any) -> Column | None:
-    array = array_hint(item)
-    if array is not None:
-        return _array_column(ArrayHint(array.datatype, 2))
-    column = _column("value", "", item, (-1,), True, "")
-    if column.form == "json" or (
-        column.spec.nullable and column.spec.datatype in ("INT64", "BOOL")
-    ):
-        return None
-    return column
+    return AnswerHint("open", item, (json_column(Field("answer", "", item, required=True), (-1,)),))
 
 
 def _shown(hint: Any) -> str:
     return hint.__qualname__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
-
-
-def common_datatype(specs: Sequence[TensorSpec]) -> Datatype:
-    """The datatype that columns of one matrix share; FP64 where they are mixed numbers.
-
-    Text beside numbers is a ``UsageError``: no array holds both.
-    """
-    datatypes = {spec.datatype for spec in specs}
-    if len(datatypes) == 1:
-        return datatypes.pop()
-    if "BYTES" in datatypes:
-        text = [spec.name for spec in specs if spec.datatype == "BYTES"]
-        raise UsageError(
-            f"The inputs {', '.join(text)} are BYTES, the others are numbers; "
-            "one array cannot hold both.",
-            tip="Take rows of a dataclass instead of an array.",
-        )
-    return "FP64"

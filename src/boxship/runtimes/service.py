@@ -14,14 +14,11 @@ from boxship.runtimes.base import Array, Tensors
 from boxship.runtimes.records import Record
 from boxship.runtimes.row_answers import answer_tensors, as_spec, encode_answers, settled
 from boxship.runtimes.row_codec import RowCodec
-from boxship.runtimes.row_schemas import REF_TEMPLATE, Schema, answer_schema, example, row_schema
+from boxship.runtimes.row_columns import Column, row_columns
+from boxship.runtimes.row_examples import Schema, example
+from boxship.runtimes.row_schemas import REF_TEMPLATE, answer_schema, row_schema
 from boxship.runtimes.row_tensors import rows_as_json
-from boxship.runtimes.row_types import (
-    AnswerHint,
-    Column,
-    read_hints,
-    row_columns,
-)
+from boxship.runtimes.row_types import AnswerHint, read_hints
 from boxship.runtimes.service_signature import array_signature, row_signature
 from boxship.runtimes.user_code import failure
 from boxship.service import Service
@@ -54,7 +51,8 @@ class ServiceRuntime:
         hints = read_hints(kind)
         self._class = kind.__name__
         self._answer: AnswerHint = hints.answer
-        self._record: Record | None = None
+        self._record = hints.rows if isinstance(hints.rows, Record) else None
+        self.row_type: Any | None = self._record.type if self._record else None
         self._columns: tuple[Column, ...] = ()
         self.name = f"service {self._class}"
         self.predict_description = inspect.cleandoc(kind.predict.__doc__ or "")
@@ -62,7 +60,6 @@ class ServiceRuntime:
             self._take_rows(hints.rows, inputs, _own_doc(kind))
         else:
             self._signature = array_signature(hints.rows, inputs, self._answer, _own_doc(kind))
-        self.row_type: Any | None = self._record.type if self._record else None
         self._array_name = (self._signature.matrix or self._signature.inputs[0]).name
         self._service = self._made(service) if isinstance(service, type) else service
         self.is_async = inspect.iscoroutinefunction(self._service.predict)
@@ -75,7 +72,6 @@ class ServiceRuntime:
                 f"{', '.join(spec.name for spec in inputs)}.",
                 tip="Remove `inputs` from the project, or let predict take an array.",
             )
-        self._record = record
         self._columns = row_columns(record)
         self._codec = RowCodec(record, self._columns)
         row = self._examples[0] if self._examples else {}
@@ -145,10 +141,10 @@ class ServiceRuntime:
         except Exception as error:
             raise PredictionError(f"making a row failed: {failure(error)}") from error
 
-    def encode_answers(self, answers: list[Any], single: bool) -> bytes:
+    def encode_answers(self, answers: list[Any], *, single: bool) -> bytes:
         """The answers of ``run`` as JSON: one object where ``single``, else a list of objects."""
         try:
-            return encode_answers(answers, self._answer, single)
+            return encode_answers(answers, self._answer, single=single)
         except PredictionError as error:
             raise self._wrong(str(error)) from error
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from boxship.errors import UsageError
-from boxship.runtimes.row_types import AnswerHint, ArrayHint, Column, common_datatype
-from boxship.signature import Answer, Signature, TensorSpec
+from boxship.runtimes.row_columns import ArrayHint, Column
+from boxship.runtimes.row_types import AnswerHint
+from boxship.signature import Answer, Datatype, Signature, TensorSpec
 
 INPUT = "input"
 """The name of the one array that an array service takes."""
@@ -41,7 +42,7 @@ def array_signature(
     matrix: TensorSpec | None = None
     if inputs and all(spec.shape == (-1, 1) for spec in inputs):
         columns = tuple(inputs)
-        datatype = common_datatype(columns)
+        datatype = _common_datatype(columns)
         _refuse_other_kind(hint, datatype)
         matrix = TensorSpec(
             name=INPUT, datatype=hint.datatype or datatype, shape=(-1, len(columns))
@@ -91,3 +92,21 @@ def _example(column: Column, row: Mapping[str, Any]) -> Any:
     if column.form == "json" and column.spec.name in row:
         return json.dumps(value)
     return value
+
+
+def _common_datatype(specs: Sequence[TensorSpec]) -> Datatype:
+    """The datatype that columns of one matrix share; FP64 where they are mixed numbers.
+
+    Text beside numbers is a ``UsageError``: no array holds both.
+    """
+    datatypes = {spec.datatype for spec in specs}
+    if len(datatypes) == 1:
+        return datatypes.pop()
+    if "BYTES" in datatypes:
+        text = [spec.name for spec in specs if spec.datatype == "BYTES"]
+        raise UsageError(
+            f"The inputs {', '.join(text)} are BYTES, the others are numbers; "
+            "one array cannot hold both.",
+            tip="Take rows of a dataclass instead of an array.",
+        )
+    return "FP64"

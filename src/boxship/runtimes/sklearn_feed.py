@@ -35,11 +35,22 @@ def make_feed(columns: Columns, *, frame: bool) -> Feed:
     matrix = matrix_spec(columns, frame=frame) is not None
     if frame:
         return _frame_of_matrix(columns) if matrix else _frame_of_columns(columns)
-    return _take_matrix if matrix else _objects(columns)
+    if matrix:
+        return _take_columns if columns.named else _take_rows
+    return _objects(columns)
 
 
-def _take_matrix(batch: Tensors) -> Array:
+def _take_rows(batch: Tensors) -> Array:
     return batch[MATRIX]
+
+
+def _take_columns(batch: Tensors) -> Array:
+    """Column by column in memory, as pandas keeps numbers.
+
+    BLAS adds in another order for the other layout, and the last bits of a linear
+    model's answer with it.
+    """
+    return np.asfortranarray(batch[MATRIX])
 
 
 def _objects(columns: Columns) -> Feed:
@@ -57,7 +68,7 @@ def _objects(columns: Columns) -> Feed:
 def _frame_of_matrix(columns: Columns) -> Feed:
     pandas = _pandas()
     index = pandas.Index([spec.name for spec in columns.specs])
-    return lambda batch: pandas.DataFrame(batch[MATRIX], columns=index, copy=False)
+    return lambda batch: pandas.DataFrame(_take_columns(batch), columns=index, copy=False)
 
 
 def _frame_of_columns(columns: Columns) -> Feed:

@@ -117,7 +117,7 @@ class App:
                 f"{contract.V2}/health/ready", "GET", self._v2_ready
             ),
         }
-        for name in docs.ASSET_NAMES:
+        for name in docs.ASSETS:
             routes[f"{contract.DOCS}/{name}"] = Route(
                 f"{contract.DOCS}/{{asset}}", "GET", self._docs_asset
             )
@@ -250,21 +250,10 @@ class App:
         return Response(200, self._openapi())
 
     async def _docs_page(self, _: Request) -> Response:
-        policy = ((b"content-security-policy", docs.CONTENT_SECURITY_POLICY.encode()),)
-        body = docs.page(self._identity.name)
-        return Response(200, body, docs.CONTENT_TYPE.encode(), policy)
+        return docs.page_response(self._identity.name)
 
     async def _docs_asset(self, request: Request) -> Response:
-        asset = docs.asset(request.path.rpartition("/")[2])
-        if asset is None:
-            return self._not_found(request.path)
-        headers = ((b"etag", asset.etag.encode()), (b"vary", b"accept-encoding"))
-        kind = asset.content_type.encode()
-        if request.header(b"if-none-match") == asset.etag:
-            return Response(304, b"", kind, headers)
-        if "gzip" in (request.header(b"accept-encoding") or ""):
-            return Response(200, asset.gzip, kind, (*headers, (b"content-encoding", b"gzip")))
-        return Response(200, asset.identity(), kind, headers)
+        return docs.asset_response(request)
 
     async def _predict(self, request: Request) -> Response:
         request.model = self._identity.name

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from boxship import contract
+from boxship.serve import statuses
+from boxship.serve.messages import Header, Request, Response
 
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -25,9 +28,10 @@ _CONTENT_TYPES: Final = {
     "swagger-ui.css": "text/css; charset=utf-8",
     "initializer.js": "text/javascript; charset=utf-8",
 }
-ASSET_NAMES: Final = tuple(_CONTENT_TYPES)
-"""What is served below the page's own path."""
+ASSETS: Final = tuple(_CONTENT_TYPES)
+"""The names under ``/docs/`` that the page loads."""
 
+_NO_SNIFF: Final = (b"x-content-type-options", b"nosniff")
 _ICON: Final = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
     "%3Cpath fill='%23c60' d='M4 3h4v4H4zM9 3h4v4H9z'/%3E"
@@ -63,6 +67,41 @@ def _read(name: str) -> Asset:
     # Weak: one tag stands for the same file with and without gzip.
     etag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
     return Asset(_CONTENT_TYPES[name], body, etag)
+
+
+def asset_response(request: Request) -> Response:
+    """The answer to ``GET /docs/{name}``: gzip where the client takes it, 304 where it has it."""
+    found = asset(request.path.rpartition("/")[2])
+    if found is None:
+        expected = ", ".join(ASSETS)
+        text = f"expected one of {expected} under {contract.DOCS}, found {request.path!r}"
+        return statuses.text_response(404, text, request.path)
+    headers: tuple[Header, ...] = (
+        (b"etag", found.etag.encode()),
+        (b"cache-control", b"max-age=3600"),
+        (b"vary", b"accept-encoding"),
+        _NO_SNIFF,
+    )
+    content_type = found.content_type.encode()
+    if found.etag in (request.header(b"if-none-match") or ""):
+        return Response(304, b"", content_type, headers)
+    if _takes_gzip(request.header(b"accept-encoding") or ""):
+        return Response(200, found.gzip, content_type, (*headers, (b"content-encoding", b"gzip")))
+    return Response(200, found.identity(), content_type, headers)
+
+
+def page_response(title: str) -> Response:
+    """The answer to ``GET /docs``."""
+    headers = ((b"content-security-policy", CONTENT_SECURITY_POLICY.encode()), _NO_SNIFF)
+    return Response(200, page(title), CONTENT_TYPE.encode(), headers)
+
+
+def _takes_gzip(accepted: str) -> bool:
+    for part in accepted.split(","):
+        coding, _, weight = part.partition(";")
+        if coding.strip().lower() in ("gzip", "*"):
+            return re.fullmatch(r"\s*q=0(\.0*)?\s*", weight) is None
+    return False
 
 
 def page(title: str) -> bytes:

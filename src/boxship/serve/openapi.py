@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import quote
 
 from boxship import contract
 from boxship.serve import openapi_examples, openapi_parts, openapi_schemas, openapi_v2
@@ -116,11 +117,10 @@ def _row_and_answer(description: ApiDescription) -> dict[str, Schema]:
 def _predict(description: ApiDescription, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     operation: dict[str, Any] = {"tags": ["Predict"], "operationId": "predict"}
     if not _takes_rows(description):
-        infer = f"{contract.V2}/models/{description.name}/infer"
         return operation | {
             "summary": "Not for this model: it takes tensors",
             "description": "This model takes true tensors, which have no rows of fields. "
-            f"Every well-formed request gets 422. Send the tensors to `POST {infer}`.",
+            f"Every well-formed request gets 422. Send the tensors to `POST {_infer_path(description)}`.",
             "requestBody": _body({"type": ["object", "array"]}, {}),
             "responses": openapi_parts.failures("Predict", openapi_parts.PREDICT_CODES),
         }
@@ -178,7 +178,7 @@ def _ready() -> dict[str, Any]:
         "request, if it has one; 503 before that, and again from the moment the server drains.",
         "responses": {
             "200": openapi_parts.success("Ready.", schema, {"status": "ready"}),
-            "503": openapi_parts.failure_reference("Lifecycle", 503),
+            "503": openapi_parts.unready("Lifecycle.NotReady"),
         },
     }
 
@@ -210,16 +210,19 @@ def _overview(
         " rows. Each answer names the model version that gave it. Send `X-Request-ID` or"
         " `traceparent` to find a request again in the logs."
     )
-    infer = f"{contract.V2}/models/{description.name}/infer"
     snippets = [_curl(contract.PREDICT, row) for row in rows[:1]]
     if infer_example is not None and description.signature.inputs:
-        snippets.append(_curl(infer, infer_example))
+        snippets.append(_curl(_infer_path(description), infer_example))
     commands = "\n".join(each for each in snippets if len(each) <= MAX_COMMAND)
     return openapi_parts.paragraphs(
         inspect.cleandoc(description.description or description.signature.description),
         facts,
         f"```sh\n{commands}\n```" if commands else "",
     )
+
+
+def _infer_path(description: ApiDescription) -> str:
+    return f"{contract.V2}/models/{quote(description.name, safe='')}/infer"
 
 
 def _curl(path: str, body: dict[str, Any]) -> str:

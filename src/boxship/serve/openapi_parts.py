@@ -67,20 +67,22 @@ def success(text: str, schema: Schema, example: Any = None) -> dict[str, Any]:
 
 
 def failures(family: str, codes: Iterable[int]) -> dict[str, Any]:
-    """The error responses of an operation: status → reference."""
-    return {str(code): failure_reference(family, code) for code in codes}
+    """The error responses of an operation, each a reference to the shared one."""
+    return {str(code): {"$ref": f"#/components/responses/{family}.{code}"} for code in codes}
 
 
-def failure_reference(family: str, code: int) -> dict[str, str]:
-    """A reference to the shared response ``{family}.{code}``."""
-    return {"$ref": f"#/components/responses/{family}.{code}"}
+def unready(*components: str) -> dict[str, Any]:
+    """The 503 of a probe, whose body is one of ``components``."""
+    choices = [reference(component) for component in components]
+    schema = choices[0] if len(choices) == 1 else {"anyOf": choices}
+    return _failure("The model is loading, or the server drains.", schema, 503)
 
 
-def _failure(text: str, component: str, code: int) -> dict[str, Any]:
+def _failure(text: str, schema: Schema, code: int) -> dict[str, Any]:
     return {
         "description": text,
         "headers": header_references("Retry-After") if code == 503 else header_references(),
-        "content": {"application/json": {"schema": reference(component)}},
+        "content": {"application/json": {"schema": schema}},
     }
 
 
@@ -136,17 +138,16 @@ SCHEMAS: Final[dict[str, Schema]] = {
         optional=("percent",),
     ),
     "V2.Error": record({"error": {"type": "string"}}),
+    "V2.NotReady": record({"ready": {"const": False}}),
+    "V2.ModelNotReady": record({"name": {"type": "string"}, "ready": {"const": False}}),
 }
 
 RESPONSES: Final[dict[str, Any]] = {
-    **{
-        f"Predict.{code}": _failure(
-            _MEANINGS[code], "Predict.Problems" if code == 422 else "Predict.Error", code
-        )
-        for code in PREDICT_CODES
-    },
-    "Lifecycle.503": _failure(
-        "The model is loading, or the server drains.", "Lifecycle.NotReady", 503
-    ),
-    **{f"V2.{code}": _failure(_V2_MEANINGS[code], "V2.Error", code) for code in V2_CODES},
-}
+    f"{family}.{code}": _failure(meanings[code], reference(component), code)
+    for family, meanings, component in (
+        ("Predict", _MEANINGS, "Predict.Error"),
+        ("V2", _V2_MEANINGS, "V2.Error"),
+    )
+    for code in meanings
+    if code != 422
+} | {"Predict.422": _failure(_MEANINGS[422], reference("Predict.Problems"), 422)}

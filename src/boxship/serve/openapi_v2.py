@@ -27,7 +27,7 @@ def paths(
             "get": _get("v2_server_live", "Liveness of the server", "V2.Live", ()),
         },
         f"{contract.V2}/health/ready": {
-            "get": _get("v2_server_ready", "Readiness of the server", "V2.Ready", (503,)),
+            "get": _probe("v2_server_ready", "Readiness of the server", "V2.Ready"),
         },
         _MODEL: {
             "parameters": model,
@@ -35,7 +35,7 @@ def paths(
         },
         f"{_MODEL}/ready": {
             "parameters": model,
-            "get": _get("v2_model_ready", "Readiness of the model", "V2.ModelReady", (404, 503)),
+            "get": _probe("v2_model_ready", "Readiness of the model", "V2.ModelReady"),
         },
         f"{_MODEL}/infer": {
             "parameters": model,
@@ -49,9 +49,7 @@ def paths(
         },
         f"{_VERSION}/ready": {
             "parameters": both,
-            "get": _get(
-                "v2_model_version_ready", "Readiness of the version", "V2.ModelReady", (404, 503)
-            ),
+            "get": _probe("v2_model_version_ready", "Readiness of the version", "V2.ModelReady"),
         },
         f"{_VERSION}/infer": {
             "parameters": both,
@@ -89,7 +87,7 @@ def schemas(signature: Signature) -> dict[str, Schema]:
         "V2.InferRequest": openapi_parts.record(
             {
                 "id": {"description": "Comes back in the response.", "type": "string"},
-                "parameters": parameters,
+                "parameters": _switch("binary_data_output"),
                 "inputs": _inputs(signature),
                 "outputs": {
                     "description": "The outputs wanted; all of them where it is absent.",
@@ -103,7 +101,7 @@ def schemas(signature: Signature) -> dict[str, Schema]:
         "V2.RequestedOutput": openapi_parts.record(
             {
                 "name": openapi_schemas.tensor_name(signature.outputs),
-                "parameters": parameters,
+                "parameters": _switch("binary_data"),
             },
             optional=("parameters",),
         ),
@@ -122,6 +120,11 @@ def schemas(signature: Signature) -> dict[str, Schema]:
         ),
         "V2.ResponseOutput": openapi_schemas.response_tensor(signature.outputs),
     }
+
+
+def _switch(name: str) -> Schema:
+    """Parameters of which the server reads one, and leaves the others alone."""
+    return {"type": "object", "properties": {name: {"type": "boolean", "default": False}}}
 
 
 def _inputs(signature: Signature) -> Schema:
@@ -152,6 +155,15 @@ def _get(operation_id: str, summary: str, component: str, codes: tuple[int, ...]
             **openapi_parts.failures("V2", codes),
         },
     }
+
+
+def _probe(operation_id: str, summary: str, component: str) -> dict[str, Any]:
+    """Before the model is loaded, the server knows no model by name: it answers as to any path."""
+    of_model = component == "V2.ModelReady"
+    operation = _get(operation_id, summary, component, (404,) if of_model else ())
+    bodies = ("V2.ModelNotReady", "V2.Error") if of_model else ("V2.NotReady",)
+    operation["responses"]["503"] = openapi_parts.unready(*bodies)
+    return operation
 
 
 def _infer(signature: Signature, example: dict[str, Any] | None) -> dict[str, Any]:

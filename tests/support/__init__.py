@@ -1,0 +1,1 @@
+"""What several tests share: a real server, and real models for it."""
