@@ -314,9 +314,9 @@ def _golden(
     value: object, model_path: str | None, folder: Path, problems: list[str]
 ) -> Mapping[str, Any] | None:
     """The golden request: a table, a named file, or ``golden.json`` beside the model."""
-    if isinstance(value, dict):
-        where, content = "golden", value
-    else:
+    content: Any = value
+    where = "golden"
+    if not isinstance(value, dict):
         beside = Path(model_path).parent if model_path else folder
         path = (folder / value).resolve() if isinstance(value, str) else beside / GOLDEN_NAME
         if value is None and not path.is_file():

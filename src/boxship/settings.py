@@ -56,7 +56,7 @@ def size() -> Kind:
 
     def parse(value: object) -> int:
         if isinstance(value, bool):
-            raise ValueError  # noqa: TRY004 (one exception type for "not expected")
+            raise ValueError
         match = re.fullmatch(r"(\d+)\s*([A-Za-z]*)", str(value).strip())
         if match is None or match[2].upper() not in _UNITS or int(match[1]) == 0:
             raise ValueError

@@ -6,7 +6,7 @@ too, and must start at once.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeGuard, get_args
 
 Datatype = Literal[
     "BOOL",
@@ -41,6 +41,11 @@ NUMPY_DTYPES: Mapping[Datatype, str] = {
     "BYTES": "object",
 }
 """numpy's name for each datatype. BYTES is an object array of ``str``."""
+
+
+def is_datatype(name: str) -> TypeGuard[Datatype]:
+    """Whether ``name`` is a datatype of the protocol."""
+    return name in DATATYPES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -150,7 +150,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "cut gzip": (content(gzip.compress(pickle.dumps(MODEL))[:40]), "gzip-compressed, and cut", "again"),
     "cut zlib": (content(zlib.compress(pickle.dumps(MODEL))[:40]), "zlib-compressed, and cut", "again"),
     "cut ONNX": (content(onnx_bytes()[:-5]), "an ONNX file that is cut off", "again"),
-    "ONNX without graph": (content(onnx_bytes()[:4]), "no graph; it is cut off", "again"),
+    "ONNX without graph": (content(b"\x08\x09\x42\x02\x10\x11"), "no graph; it is cut off", "again"),
     "noise": (content(bytes(range(200, 240))), "its first bytes are c8 c9", "Boxship serves"),
     "another protobuf": (content(b"\x08\x09\x12\x01x\x48\x01"), "its first bytes are", "Boxship"),
     "protobuf with a large number": (content(b"\x08\xff\xff\x03"), "its first bytes are", "Boxship"),

@@ -125,7 +125,12 @@ def test_arrays_that_joblib_did_not_align_are_copied_into_place(tmp_path: Path) 
     with path.open("wb") as file:
         pickler = joblib.numpy_pickle.NumpyPickler(file, 2)
         pickler._create_array_wrapper = lambda array: wrapper(  # noqa: SLF001
-            np.ndarray, array.shape, "C", array.dtype, allow_mmap=True, numpy_array_alignment_bytes=None
+            np.ndarray,
+            array.shape,
+            "C",
+            array.dtype,
+            allow_mmap=True,
+            numpy_array_alignment_bytes=None,
         )
         pickler.dump(["pad", ROWS, "odd", ROWS])
     for loaded in pickles.load(path).model[1::2]:
@@ -189,7 +194,9 @@ def test_a_trusted_module_does_not_lend_what_it_imports(
     module: ModuleType, name: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "model"
-    path.write_bytes(b"\x80\x04\x8c\x0echurn.features\x8c" + bytes([len(name)]) + name.encode() + b"\x93.")
+    path.write_bytes(
+        b"\x80\x04\x8c\x0echurn.features\x8c" + bytes([len(name)]) + name.encode() + b"\x93."
+    )
     with pytest.raises(UntrustedModelError, match="through a trusted module"):
         pickles.load(path, trusted_modules=["churn"])
 
@@ -206,9 +213,19 @@ STATE = b"csklearn.linear_model._logistic\nLogisticRegression\n)\x81}X\x10\x00\x
 @pytest.mark.parametrize(
     ("module_name", "name", "state", "message"),
     [
-        ("xgboozt.sklearn", "X", b"", r"the module xgboozt is not installed \(pip install xgboozt\)"),
+        (
+            "xgboozt.sklearn",
+            "X",
+            b"",
+            r"the module xgboozt is not installed \(pip install xgboozt\)",
+        ),
         ("sklearn.gone", "X", b"", r"sklearn\.gone\.X, which scikit-learn \d.* does not have"),
-        ("sklearn.tree", "X", STATE, r"made with scikit-learn 0\.9\.8 .*pip install scikit-learn==0\.9\.8"),
+        (
+            "sklearn.tree",
+            "X",
+            STATE,
+            r"made with scikit-learn 0\.9\.8 .*pip install scikit-learn==0\.9\.8",
+        ),
         ("__main__", "f", b"", "defined in the script that made the file"),
         ("email", "Gone", b"", "the module email that is here does not have"),
     ],

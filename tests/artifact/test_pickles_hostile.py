@@ -171,7 +171,10 @@ def test_the_scan_refuses_it(case: str) -> None:
 def test_the_unpickler_refuses_it_even_if_nobody_looked_before(case: str) -> None:
     path = written(HOSTILE[case])
     report = pickles.scan(path)
-    with path.open("rb") as file, pytest.raises((UntrustedModelError, pickle.UnpicklingError, ValueError)):
+    with (
+        path.open("rb") as file,
+        pytest.raises((UntrustedModelError, pickle.UnpicklingError, ValueError)),
+    ):
         unpickle(report, file, {})
 
 
@@ -221,7 +224,11 @@ def test_every_name_is_reported_with_the_place_of_its_first_use() -> None:
 def test_offsets_are_those_that_pickletools_shows() -> None:
     data = pickle.dumps(np.arange(3), protocol=4)
     path = written(data)
-    shown = [position for opcode, _, position in pickletools.genops(data) if opcode.name == "STACK_GLOBAL"]
+    shown = [
+        position
+        for opcode, _, position in pickletools.genops(data)
+        if opcode.name == "STACK_GLOBAL"
+    ]
     assert [use.offset for use in pickles.scan(path).globals] == shown
 
 
@@ -262,8 +269,6 @@ def test_deep_nesting_is_no_recursion() -> None:
     """A tuple in a tuple, a hundred thousand deep, as the key of a dict."""
     path = written(b"\x80\x02}N" + b"\x85" * 100_000 + b"Ns.")
     assert pickles.scan(path).untrusted() == ()
-
-
 
 
 @pytest.fixture(scope="module")
@@ -310,8 +315,13 @@ def test_no_mutation_makes_the_scan_raise_anything_else(
 
 
 @settings(max_examples=300, deadline=2000)
-@given(opcodes=st.lists(st.sampled_from([op.code for op in pickletools.opcodes]), max_size=40), tail=st.binary(max_size=40))
-def test_no_sequence_of_opcodes_makes_the_scan_raise_anything_else(opcodes: list[str], tail: bytes) -> None:
+@given(
+    opcodes=st.lists(st.sampled_from([op.code for op in pickletools.opcodes]), max_size=40),
+    tail=st.binary(max_size=40),
+)
+def test_no_sequence_of_opcodes_makes_the_scan_raise_anything_else(
+    opcodes: list[str], tail: bytes
+) -> None:
     try:
         pickles.scan(written(b"\x80\x04" + "".join(opcodes).encode("latin-1") + tail))
     except ModelError as error:

@@ -154,11 +154,12 @@ def test_signature_of_a_model_fitted_on_a_plain_array() -> None:
     ids=["plain", "pipeline", "voting"],
 )
 def test_a_model_fitted_on_names_takes_the_matrix_without_a_warning(model: Any) -> None:
-    frame = pd.DataFrame(dict(zip(CANCER.feature_names, CANCER.data.T, strict=True)))
+    names = [str(name) for name in CANCER.feature_names]
+    frame = pd.DataFrame(dict(zip(names, CANCER.data.T, strict=True)))
     model = model.fit(frame, CANCER.target)
     runtime = SklearnRuntime(copy.deepcopy(model))
     signature = runtime.signature
-    assert [spec.name for spec in signature.inputs] == list(CANCER.feature_names)
+    assert [spec.name for spec in signature.inputs] == names
     assert {spec.shape for spec in signature.inputs} == {(-1, 1)}
     assert signature.matrix == TensorSpec(name="input", datatype="FP64", shape=(-1, 30))
     answer = runtime.run({"input": CANCER.data[:9]})

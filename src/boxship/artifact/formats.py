@@ -45,9 +45,9 @@ def detect(path: Path) -> Format:
                 raise ModelError(f"{path} is {known.what}.", tip=known.tip)
             if _is_pickle(path, head):
                 return Format.PICKLE
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-                if _is_onnx(path, view):
-                    return Format.ONNX
+            # Not closed by hand: an error's traceback still looks into it.
+            if _is_onnx(path, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)):
+                return Format.ONNX
     except FileNotFoundError as error:
         raise ModelError(
             f"There is no file {path}.", tip="Check the path, or MODEL_PATH where it is set."
@@ -143,23 +143,19 @@ MAX_IR_VERSION: Final = 100
 
 def _is_onnx(path: Path, view: mmap.mmap) -> bool:
     seen: set[int] = set()
-    with memoryview(view) as whole:
-        try:
-            for field, wire_type, value in iter_fields(whole):
-                if isinstance(value, memoryview):
-                    value.release()
-                elif field == IR_VERSION and not 0 < value <= MAX_IR_VERSION:
-                    return False
-                if ONNX_FIELDS.get(field) != wire_type:
-                    return False
-                seen.add(field)
-        except ValueError as error:
-            if IR_VERSION not in seen:
+    try:
+        for field, wire_type, value in iter_fields(memoryview(view)):
+            if ONNX_FIELDS.get(field) != wire_type:
                 return False
-            raise ModelError(
-                f"{path} looks like an ONNX file that is cut off or damaged: {error}.",
-                tip=COPY_AGAIN,
-            ) from error
+            if field == IR_VERSION and value not in range(1, MAX_IR_VERSION):
+                return False
+            seen.add(field)
+    except ValueError as error:
+        if IR_VERSION not in seen:
+            return False
+        raise ModelError(
+            f"{path} looks like an ONNX file that is cut off or damaged: {error}.", tip=COPY_AGAIN
+        ) from error
     if IR_VERSION in seen and GRAPH not in seen:
         raise ModelError(
             f"{path} looks like an ONNX file that has no graph; it is cut off.", tip=COPY_AGAIN

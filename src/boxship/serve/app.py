@@ -21,7 +21,6 @@ from boxship.serve.lifecycle import Phase, State
 from boxship.serve.messages import (
     BodyLimits,
     DisconnectedError,
-    MediaTypeError,
     Receive,
     Request,
     Response,
@@ -121,7 +120,10 @@ class App:
             routes[f"{contract.DOCS}/{name}"] = Route(
                 f"{contract.DOCS}/{{asset}}", "GET", self._docs_asset
             )
-        base, label = f"{contract.V2}/models/{self._identity.name}", f"{contract.V2}/models/{{name}}"
+        base, label = (
+            f"{contract.V2}/models/{self._identity.name}",
+            f"{contract.V2}/models/{{name}}",
+        )
         version = f"/versions/{self._identity.version}"
         for path, shown in ((base, label), (base + version, label + "/versions/{version}")):
             routes[path] = Route(shown, "GET", self._model_metadata)
@@ -151,9 +153,7 @@ class App:
         finally:
             label = route.label if route else "other"
             seconds = perf_counter() - started
-            self._metrics.request_finished(
-                label, request.method, status, request.model, seconds
-            )
+            self._metrics.request_finished(label, request.method, status, request.model, seconds)
             self._access.record(
                 method=request.method,
                 route=label,
@@ -192,7 +192,7 @@ class App:
             return statuses.error_response(error, request.path)
         except RequestError as error:
             return statuses.error_response(error, request.path)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, the client gets an answer)
             logs.log(
                 logger, logging.ERROR, "a request failed", exc_info=error, request_id=request_id
             )

@@ -67,7 +67,7 @@ def _decode_other(kind: type, value: Any) -> Any:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_encode_other)
-_decoder = msgspec.json.Decoder(Message, dec_hook=_decode_other)
+_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message, dec_hook=_decode_other)
 
 
 def encode(message: Message) -> bytes:

@@ -64,7 +64,7 @@ class Front:
 
 def _metrics() -> Response:
     # prometheus_client is imported with the first scrape: the probes need not wait for it.
-    from boxship.serve import metrics  # noqa: PLC0415
+    from boxship.serve import metrics
 
     body, content_type = metrics.render()
     return Response(200, body, content_type.encode())

@@ -51,9 +51,7 @@ class Golden:
 
     async def _ask_rows(self, model: ServedModel) -> Any:
         batch, _, single = model.decode_rows(msgspec.json.encode(self.inputs))
-        return msgspec.json.decode(
-            model.encode_answers(await model.execute(batch), single=single)
-        )
+        return msgspec.json.decode(model.encode_answers(await model.execute(batch), single=single))
 
     async def _ask_v2(self, model: ServedModel, max_rows: int) -> Any:
         codec = v2.TensorsCodec(model.signature.inputs, model.signature.outputs, max_rows)
@@ -73,33 +71,35 @@ def _is_v2(inputs: Any) -> bool:
     return (
         isinstance(inputs, list)
         and bool(inputs)
-        and all(isinstance(entry, dict) and {"name", "datatype"} <= entry.keys() for entry in inputs)
+        and all(
+            isinstance(entry, dict) and {"name", "datatype"} <= entry.keys() for entry in inputs
+        )
     )
 
 
 def compare(expected: Any, found: Any, tolerance: float, path: str = "$") -> str:
     """The first difference in words, or nothing: ``$[0].score: expected 0.93, found 0.12``."""
-    numbers = isinstance(expected, int | float) and isinstance(found, int | float)
-    if numbers and not isinstance(expected, bool) and not isinstance(found, bool):
-        if math.isclose(expected, found, rel_tol=tolerance, abs_tol=tolerance):
-            return ""
-        return f"{path}: expected {expected}, found {found} (tolerance {tolerance:g})"
-    if isinstance(expected, dict) and isinstance(found, dict):
-        if expected.keys() != found.keys():
-            return f"{path}: expected the fields {sorted(expected)}, found {sorted(found)}"
+    if _is_number(expected) and _is_number(found):
+        same = math.isclose(expected, found, rel_tol=tolerance, abs_tol=tolerance)
+        found = f"{found} (tolerance {tolerance:g})"
+        return "" if same else f"{path}: expected {expected}, found {found}"
+    if isinstance(expected, dict) and isinstance(found, dict) and expected.keys() == found.keys():
         parts = [(f"{path}.{key}", expected[key], found[key]) for key in expected]
-    elif isinstance(expected, list) and isinstance(found, list):
-        if len(expected) != len(found):
-            return f"{path}: expected {len(expected)} elements, found {len(found)}"
-        parts = [
-            (f"{path}[{index}]", a, b)
-            for index, (a, b) in enumerate(zip(expected, found, strict=True))
-        ]
+    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        parts = [(f"{path}[{i}]", expected[i], found[i]) for i in range(len(expected))]
     else:
         same = type(expected) is type(found) and expected == found
-        return "" if same else f"{path}: expected {expected!r}, found {found!r}"
-    for place, a, b in parts:
-        difference = compare(a, b, tolerance, place)
-        if difference:
-            return difference
-    return ""
+        return "" if same else f"{path}: expected {_shown(expected)}, found {_shown(found)}"
+    differences = (compare(a, b, tolerance, place) for place, a, b in parts)
+    return next(filter(None, differences), "")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _shown(value: Any) -> str:
+    """What differs, without what is inside: its fields, its length, or itself."""
+    if isinstance(value, dict):
+        return f"the fields {sorted(value)}"
+    return f"{len(value)} elements" if isinstance(value, list) else repr(value)

@@ -99,7 +99,9 @@ class HostedApp:
                 await self._app(scope, receive, send)
         except Exception as error:  # noqa: BLE001 (the user's code raises what it likes)
             # It has the route, if a broken one: the user's to see.
-            logs.log(logger, logging.WARNING, "the application failed", path=path, error=repr(error))
+            logs.log(
+                logger, logging.WARNING, "the application failed", path=path, error=repr(error)
+            )
         return status
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -129,7 +129,7 @@ class HttpServer:
 
     def _connection(self) -> asyncio.Protocol:
         config = self._server.config
-        protocol: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg, assignment]
+        protocol: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]
             config=config,
             server_state=self._server.server_state,
             app_state=self._server.lifespan.state,
@@ -152,7 +152,7 @@ class HttpServer:
     async def _answer_newcomers(self) -> None:
         """A client that has just connected gets a moment to send, and its answer."""
         deadline = asyncio.get_running_loop().time() + _LINGER_S
-        while asyncio.get_running_loop().time() < deadline and any(
+        while asyncio.get_running_loop().time() < deadline and any(  # noqa: ASYNC110 (nobody tells)
             getattr(connection, "awaits_request", False)
             for connection in self._server.server_state.connections
         ):

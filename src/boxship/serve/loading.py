@@ -1,7 +1,5 @@
 """From a project to a loaded, warmed and proven application, phase by phase."""
 
-import asyncio
-import inspect
 import logging
 import platform
 from collections.abc import Awaitable, Callable
@@ -12,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from boxship.artifact import formats, pickles
-from boxship.errors import PredictionError, RequestError
+from boxship.errors import RequestError
 from boxship.project import Project
 from boxship.runtimes import importing
 from boxship.runtimes.base import Runtime
@@ -24,7 +22,7 @@ from boxship.serve.golden import Golden
 from boxship.serve.hosted import HostedApp
 from boxship.serve.lifecycle import Phase, State
 from boxship.serve.messages import Receive, Scope, Send
-from boxship.serve.models import ServedModel, ServiceModel, TensorModel
+from boxship.serve.models import ServedModel, TensorModel, of_service
 
 logger = logging.getLogger("boxship.serve")
 
@@ -86,12 +84,7 @@ class Loading:
         self._enter(Phase.WARM_UP)
         await runtime.warmup()
         await self._first_answer(runtime)
-        max_rows = self._project.serve.max_rows
-        model: ServedModel = (
-            TensorModel(runtime, max_rows=max_rows)
-            if runtime.row_type is None
-            else ServiceModel(runtime, max_rows=max_rows)
-        )
+        model = of_service(runtime, max_rows=self._project.serve.max_rows)
         return await self._proven(model, _described_by(runtime))
 
     async def _first_answer(self, runtime: ServiceRuntime) -> None:
@@ -105,40 +98,39 @@ class Loading:
             else:
                 runtime.run(sample)
         except RequestError as error:
-            # Made-up rows may not suit the user's code: worth knowing, not worth dying for.
-            logs.log(
-                logger, logging.WARNING, "the warm-up row was not answered", reason=str(error)
-            )
+            _warn_of_sample(error)
 
     async def _artifact(self, path: Path) -> Served:
         runtime = self._runtime(path)
         model = TensorModel(runtime, max_rows=self._project.serve.max_rows)
         self._enter(Phase.WARM_UP)
         try:
-            for rows in (1, min(2, self._project.serve.max_batch_size) if model.batchable else 1):
-                await model.execute(model.sample(rows))
-        except (RequestError, PredictionError) as error:
-            logs.log(
-                logger, logging.WARNING, "the warm-up row was not answered", reason=str(error)
-            )
+            await model.execute(runtime.sample(1))
+            if runtime.batchable:
+                await model.execute(runtime.sample(2))
+        except RequestError as error:
+            # A made-up row may not suit the model: worth knowing, not worth dying for.
+            _warn_of_sample(error)
         return await self._proven(model, {})
 
     def _runtime(self, path: Path) -> Runtime:
         """The runtime for what the file holds; its library is imported only now."""
         if formats.detect(path) is formats.Format.ONNX:
-            from boxship.runtimes.onnx import OnnxRuntime  # noqa: PLC0415
+            from boxship.runtimes.onnx import OnnxRuntime
 
             return OnnxRuntime(path, threads=self._start.threads, inputs=self._project.inputs)
         loaded = pickles.load(
             path, trusted_modules=self._project.trust, trust=self._project.trust_all
         )
-        self._notes.append(pickles.notice(
+        self._notes.append(
+            pickles.notice(
                 loaded.report,
                 trusted_modules=self._project.trust,
                 trust=self._project.trust_all,
-            ))
+            )
+        )
         self._notes += loaded.warnings
-        from boxship.runtimes.sklearn import SklearnRuntime  # noqa: PLC0415
+        from boxship.runtimes.sklearn import SklearnRuntime
 
         return SklearnRuntime(loaded.model, inputs=self._project.inputs)
 
@@ -174,6 +166,10 @@ class Loading:
             **described,
         )
         return msgspec.json.encode(openapi.document(description))
+
+
+def _warn_of_sample(error: RequestError) -> None:
+    logs.log(logger, logging.WARNING, "the warm-up row was not answered", reason=str(error))
 
 
 def _described_by(runtime: ServiceRuntime) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class Request:
 
     @property
     def method(self) -> str:
-        """GET, POST, …"""
+        """GET, POST and so on."""
         return str(self.scope["method"])
 
     @property

@@ -5,9 +5,9 @@ of arrays; a ``ServiceModel``'s is a list of the user's own row objects.
 """
 
 import asyncio
-import inspect
-from collections.abc import Awaitable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ import numpy as np
 from boxship.errors import InputError, PredictionError
 from boxship.runtimes.base import Array, Runtime, Tensors
 from boxship.runtimes.service import ServiceRuntime
+from boxship.serve import explain
 from boxship.serve.rows import RowsCodec
 from boxship.signature import Signature
 
@@ -28,7 +29,6 @@ class ServedModel(Protocol):
 
     name: str
     signature: Signature
-    batchable: bool
     slots: int
 
     def decode_rows(self, body: bytes) -> tuple[Any, int, bool]:
@@ -50,20 +50,26 @@ class ServedModel(Protocol):
 
     def split(self, outputs: Any, rows: Sequence[int]) -> Sequence[Any]: ...
 
-    def sample(self, rows: int) -> Any: ...
-
 
 class TensorModel:
-    """A runtime of tensors, called in a thread of its own."""
+    """A runtime of tensors, called in a thread of its own; ``run_async`` is called in none."""
 
-    slots = 1
-
-    def __init__(self, runtime: Runtime, *, max_rows: int) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        max_rows: int,
+        run_async: Callable[[Tensors], Awaitable[Tensors]] | None = None,
+    ) -> None:
+        self.slots = 1 if run_async is None else ASYNC_SLOTS
+        self._run_async = run_async
         self.name = runtime.name
         self.signature = runtime.signature
         self.batchable = runtime.batchable
         self._runtime = runtime
-        self._rows = RowsCodec(self.signature, max_rows=max_rows) if self.signature.columns else None
+        self._rows = (
+            RowsCodec(self.signature, max_rows=max_rows) if self.signature.columns else None
+        )
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
 
     def decode_rows(self, body: bytes) -> tuple[Tensors, int, bool]:
@@ -102,8 +108,11 @@ class TensorModel:
 
     async def execute(self, batch: Tensors) -> Tensors:
         """See ``ServedModel``."""
-        loop = asyncio.get_running_loop()
-        outputs = await loop.run_in_executor(self._thread, self._runtime.run, batch)
+        if self._run_async is not None:
+            outputs = await self._run_async(batch)
+        else:
+            loop = asyncio.get_running_loop()
+            outputs = await loop.run_in_executor(self._thread, self._runtime.run, batch)
         if self.batchable:
             rows = _rows_in(batch)
             for name, array in outputs.items():
@@ -132,8 +141,6 @@ class TensorModel:
 class ServiceModel:
     """A user's ``Service``: its own types for rows, its own code for answers."""
 
-    batchable = True
-
     def __init__(self, runtime: ServiceRuntime, *, max_rows: int) -> None:
         self.name = runtime.name
         self.signature = runtime.signature
@@ -145,6 +152,8 @@ class ServiceModel:
     def decode_rows(self, body: bytes) -> tuple[list[Any], int, bool]:
         """See ``ServedModel``."""
         rows, single = self._runtime.decode_rows(body)
+        if not 0 < len(rows) <= self._max_rows:
+            raise InputError(explain.row_count(len(rows), self._max_rows))
         return rows, len(rows), single
 
     def encode_answers(self, outputs: list[Any], *, single: bool) -> bytes:
@@ -167,10 +176,12 @@ class ServiceModel:
     async def execute(self, batch: list[Any]) -> list[Any]:
         """See ``ServedModel``."""
         if self._runtime.is_async:
-            return await _awaited(self._runtime.run(batch))
+            return await self._runtime.run_async(batch)
         loop = asyncio.get_running_loop()
-        answers: list[Any] = await loop.run_in_executor(self._thread, self._runtime.run, batch)
-        return answers
+        return await loop.run_in_executor(self._thread, self._run, batch)
+
+    def _run(self, batch: list[Any]) -> list[Any]:
+        return self._runtime.run(batch)
 
     def merge(self, batches: Sequence[list[Any]]) -> list[Any]:
         """See ``ServedModel``."""
@@ -180,13 +191,36 @@ class ServiceModel:
         """See ``ServedModel``."""
         return [outputs[start:end] for start, end in pairwise((0, *accumulate(rows)))]
 
-    def sample(self, rows: int) -> list[Any]:
-        """See ``ServedModel``."""
-        return self._runtime.sample(rows)
+
+@dataclass(frozen=True)
+class _ArrayService:
+    """A service that takes an array, in a runtime's shape."""
+
+    service: ServiceRuntime
+    batchable: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.service.name
+
+    @property
+    def signature(self) -> Signature:
+        return self.service.signature
+
+    def run(self, batch: Tensors) -> Tensors:
+        return self.service.run(batch)
+
+    def sample(self, rows: int) -> Tensors:
+        sample = self.service.sample(rows)
+        return sample if isinstance(sample, Mapping) else {}
 
 
-async def _awaited(value: Any) -> Any:
-    return await value if inspect.isawaitable(value) else value
+def of_service(runtime: ServiceRuntime, *, max_rows: int) -> ServedModel:
+    """The model of a loaded service, whose rows are objects or one array."""
+    if runtime.row_type is not None:
+        return ServiceModel(runtime, max_rows=max_rows)
+    run_async = runtime.run_async if runtime.is_async else None
+    return TensorModel(_ArrayService(runtime), max_rows=max_rows, run_async=run_async)
 
 
 def _rows_in(tensors: Tensors) -> int:

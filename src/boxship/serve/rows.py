@@ -61,9 +61,7 @@ class RowsCodec:
         matrix = _narrowed(np.array(values, dtype=np.float64), self._matrix)
         if np.isinf(matrix).any():
             places = np.argwhere(np.isinf(matrix))[: explain.MAX_PROBLEMS].tolist()
-            raise InputError(
-                *(_too_large(self._columns[c], r, values[r][c]) for r, c in places)
-            )
+            raise InputError(*(_too_large(self._columns[c], r, values[r][c]) for r, c in places))
         return {self._matrix.name: matrix}
 
     def _as_columns(self, values: Sequence[tuple[Any, ...]]) -> Tensors:
@@ -116,9 +114,9 @@ def _field_type(spec: TensorSpec) -> Any:
         kind = float
     else:
         low, high = explain.integer_range(spec.datatype)
-        # msgspec's bounds are those of a 64-bit integer; its decoder refuses what is beyond.
-        bounds = {"ge": low} if high >= 2**63 else {"ge": low, "le": high}
-        kind = Annotated[int, msgspec.Meta(**bounds)]  # type: ignore[arg-type]
+        # msgspec's bounds are those of a 64-bit integer; numpy refuses what is beyond.
+        upper = high if high < 2**63 else None
+        kind = Annotated[int, msgspec.Meta(ge=low, le=upper)]
     return kind | None if spec.nullable else kind
 
 

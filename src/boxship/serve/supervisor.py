@@ -131,7 +131,7 @@ class Supervisor:
     async def _keep(self, child: Child) -> None:
         """Run a worker in ``child``, and replace it when it dies."""
         deaths = 0
-        while not self._draining:
+        while True:
             started = monotonic()
             end = await child.run(self._start, self._sock)
             self._forget(str(child.slot))

@@ -29,7 +29,8 @@ def decode(raw: memoryview, spec: TensorSpec, shape: tuple[int, ...]) -> Array:
             )
         )
     if spec.datatype == "BOOL":
-        return np.frombuffer(raw, np.uint8).reshape(shape) != 0
+        flags: Array = np.frombuffer(raw, np.uint8).reshape(shape) != 0
+        return flags
     return np.frombuffer(raw, dtype).reshape(shape)
 
 

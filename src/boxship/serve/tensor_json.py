@@ -20,7 +20,7 @@ def decode(data: bytes, spec: TensorSpec, shape: tuple[int, ...]) -> Array:
     if not data:
         raise InputError(Problem((spec.name, "data"), "a list of elements", "nothing"))
     element = _ELEMENTS.get(spec.datatype, int)
-    kind: Any = list[element | None] if spec.nullable else list[element]
+    kind: Any = list[element | None] if spec.nullable else list[element]  # type: ignore[valid-type]
     nested = _depth(data) > 1
     if nested:
         for _ in range(len(shape) - 1):
@@ -46,7 +46,9 @@ def decode(data: bytes, spec: TensorSpec, shape: tuple[int, ...]) -> Array:
 
 def _depth(data: bytes) -> int:
     """How many lists the data opens with: 2 for ``[[1, 2], [3, 4]]``."""
-    start = data[:256].replace(b" ", b"").replace(b"\n", b"").replace(b"\t", b"").replace(b"\r", b"")
+    start = (
+        data[:256].replace(b" ", b"").replace(b"\n", b"").replace(b"\t", b"").replace(b"\r", b"")
+    )
     return len(start) - len(start.lstrip(b"["))
 
 
@@ -55,7 +57,9 @@ def _check_nesting(
 ) -> None:
     if len(values) != shape[0]:
         raise InputError(
-            Problem((spec.name, "data", *place), f"a list of {shape[0]}", f"a list of {len(values)}")
+            Problem(
+                (spec.name, "data", *place), f"a list of {shape[0]}", f"a list of {len(values)}"
+            )
         )
     if len(shape) > 1:
         for index, inner in enumerate(values):
@@ -102,7 +106,9 @@ def _explained(data: bytes, spec: TensorSpec, shape: tuple[int, ...]) -> Excepti
     except MalformedError as error:
         return error
     if not isinstance(content, list):
-        return InputError(Problem((spec.name, "data"), "a list of elements", explain.shown(content)))
+        return InputError(
+            Problem((spec.name, "data"), "a list of elements", explain.shown(content))
+        )
     place: tuple[int, ...] = ()
     rank = len(shape) if any(isinstance(entry, list) for entry in content) else 1
     problem = _find(content, spec, rank, place)
@@ -121,7 +127,5 @@ def _find(
             if problem is not None:
                 return problem
         elif not explain.fits(entry, spec):
-            return Problem(
-                (spec.name, "data", *here), explain.expected(spec), explain.shown(entry)
-            )
+            return Problem((spec.name, "data", *here), explain.expected(spec), explain.shown(entry))
     return None

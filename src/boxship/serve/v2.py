@@ -15,7 +15,7 @@ import numpy as np
 from boxship.errors import InputError, MalformedError, Problem
 from boxship.runtimes.base import Array, Tensors
 from boxship.serve import explain, tensor_bytes, tensor_json
-from boxship.signature import DATATYPES, NUMPY_DTYPES, TensorSpec
+from boxship.signature import NUMPY_DTYPES, Datatype, TensorSpec, is_datatype
 
 
 class _Input(msgspec.Struct, gc=False):
@@ -97,7 +97,7 @@ def _cut(body: bytes, header_length: str | None) -> tuple[bytes, memoryview]:
 
 
 def _in_words(message: str) -> str:
-    """msgspec's message with the path first: ``inputs[0].shape: expected …, found …``."""
+    """Msgspec's message with the path first: ``inputs[0].shape: expected …, found …``."""
     text, _, path = message.partition(" - at `")
     text = text.replace("Expected", "expected").replace("got", "found")
     text = text.replace("Object missing required field", "expected the required field")
@@ -134,9 +134,11 @@ class TensorsCodec:
                 found = f"{output.name!r}"
                 expected = f"one of {', '.join(self._outputs)}"
                 problems.append(Problem(("outputs", index, "name"), expected, found))
-            for unsupported in ("classification", "shared_memory_region"):
-                if output.parameters.get(unsupported):
-                    problems.append(f"{where}: the parameter {unsupported!r} is not supported here")
+            problems += [
+                f"{where}: the parameter {unsupported!r} is not supported here"
+                for unsupported in ("classification", "shared_memory_region")
+                if output.parameters.get(unsupported)
+            ]
             chosen[output.name] = _switch(
                 output.parameters, "binary_data", f"{where}.parameters", default=every
             )
@@ -154,9 +156,10 @@ class TensorsCodec:
             raw: memoryview | None = None
             if size is not None:
                 raw, offset = _slice(tail, offset, size, index)
+            if entry.name in tensors:
+                problems.append(Problem(("inputs", index, "name"), "each name once", "twice"))
+                continue
             try:
-                if entry.name in tensors:
-                    raise InputError(Problem(("inputs", index, "name"), "each name once", "twice"))
                 tensors[entry.name] = self._tensor(entry, raw, index)
             except InputError as error:
                 problems += error.problems
@@ -185,14 +188,14 @@ class TensorsCodec:
             raise InputError(Problem((*loc, "name"), expected, f"{entry.name!r}"))
         if entry.parameters.get("shared_memory_region"):
             raise InputError(f"{entry.name}: shared memory is not supported here")
-        if entry.datatype not in DATATYPES or not _widens(entry.datatype, spec):
+        if not is_datatype(entry.datatype) or not _widens(entry.datatype, spec):
             raise InputError(
                 Problem((entry.name, "datatype"), spec.datatype, f"{entry.datatype!r}")
             )
         shape = _shape(entry, spec)
         given = TensorSpec(
             name=spec.name,
-            datatype=entry.datatype,  # type: ignore[arg-type] (checked above)
+            datatype=entry.datatype,
             shape=spec.shape,
             nullable=spec.nullable,
         )
@@ -265,17 +268,13 @@ def _slice(tail: memoryview, offset: int, size: object, index: int) -> tuple[mem
     return tail[offset : offset + size], offset + size
 
 
-def _widens(datatype: str, spec: TensorSpec) -> bool:
+def _widens(datatype: Datatype, spec: TensorSpec) -> bool:
     """Whether every value of ``datatype`` is a value of the spec's: nothing is lost."""
     if datatype == spec.datatype:
         return True
     if "BYTES" in (datatype, spec.datatype) or "BOOL" in (datatype, spec.datatype):
         return False
-    return np.can_cast(
-        NUMPY_DTYPES[datatype],  # type: ignore[index] (a member of DATATYPES)
-        NUMPY_DTYPES[spec.datatype],
-        "safe",
-    )
+    return np.can_cast(NUMPY_DTYPES[datatype], NUMPY_DTYPES[spec.datatype], "safe")
 
 
 def _shape(entry: _Input, spec: TensorSpec) -> tuple[int, ...]:
