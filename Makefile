@@ -72,7 +72,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal \
 
 lock: $(VENV)/.dev
 	$(COMPILE) --extra all --group dev --output-file requirements-dev.lock
-	$(COMPILE) --extra sklearn --group build --constraint requirements-dev.lock \
+	$(COMPILE) --extra sklearn --extra pandas --group build --constraint requirements-dev.lock \
 	  --output-file requirements-demo.lock
 
 clean:

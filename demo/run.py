@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from pandas import DataFrame
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
@@ -27,16 +28,13 @@ ROWS = 5
 
 def train() -> tuple[Path, object, list[dict[str, float]]]:
     """A pickle of a classifier, the classifier itself, and rows it has not seen."""
-    data = load_breast_cancer()
-    names = [str(name) for name in data.feature_names]
+    data = load_breast_cancer(as_frame=True)
     seen, unseen, labels, _ = train_test_split(data.data, data.target, random_state=0)
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(seen, labels)
-    # The pickle knows its columns by name, as one that was fitted on a DataFrame does.
-    model[0].feature_names_in_ = data.feature_names.astype(object)
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / "cancer.pkl"
     path.write_bytes(pickle.dumps(model))
-    rows = [dict(zip(names, map(float, row), strict=True)) for row in unseen[:ROWS]]
+    rows = unseen[:ROWS].to_dict("records")
     (FOLDER / "row.json").write_text(json.dumps(rows[0], indent=1))
     (FOLDER / "rows.json").write_text(json.dumps(rows, indent=1))
     return path, model, rows
@@ -106,7 +104,7 @@ def main() -> int:
 
 def ask(url: str, model: object, rows: list[dict[str, float]]) -> bool:
     """Every row once by itself and all together, beside the model's own answers."""
-    table = [list(row.values()) for row in rows]
+    table = DataFrame(rows)
     scores = model.predict_proba(table)[:, 1]  # type: ignore[attr-defined]
     labels = model.predict(table)  # type: ignore[attr-defined]
     together = post(f"{url}/predict", json.dumps(rows).encode())
@@ -117,7 +115,7 @@ def ask(url: str, model: object, rows: list[dict[str, float]]) -> bool:
     print(f"{'row':>3}  {'served score':>24}  {'the model itself':>24}  label")
     for index, row in enumerate(rows):
         alone = post(f"{url}/predict", json.dumps(row).encode())
-        own = float(model.predict_proba([table[index]])[0, 1])  # type: ignore[attr-defined]
+        own = float(model.predict_proba(table[index : index + 1])[0, 1])  # type: ignore[attr-defined]
         same = alone == {"score": own, "label": wanted[index]["label"]}
         print(f"{index:>3}  {alone['score']!r:>24}  {own!r:>24}  {alone['label']}", end="")
         print("" if same else "   DIFFERS")

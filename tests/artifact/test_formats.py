@@ -2,7 +2,6 @@ import bz2
 import gzip
 import json
 import lzma
-import os
 import pickle
 import struct
 import tarfile
@@ -119,7 +118,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "empty": (Path.touch, "is empty", "again"),
     "folder": (Path.mkdir, "is a folder", "Name the file inside"),
     "SavedModel": (saved_model, "TensorFlow SavedModel", "tf2onnx"),
-    "under a file": (lambda path: os.symlink(Path(__file__) / "x", path), "cannot be read", "user"),
+    "under a file": (lambda path: path.symlink_to(Path(__file__) / "x"), "cannot be read", "user"),
     "HTML": (content(b"\n<!DOCTYPE html><html>Sign in</html>"), "an HTML or XML page", "login"),
     "XML": (content(b"<?xml version='1.0'?><Error/>"), "an HTML or XML page", "login"),
     "JSON": (content(b'{"a": 1}'), "JSON text", "Boxship serves"),

@@ -75,7 +75,7 @@ def test_both_spellings_of_numpy_and_old_spellings_of_scikit_learn_are_listed() 
     assert is_listed("sklearn.ensemble._gb_losses", "BinomialDeviance")
 
 
-@pytest.mark.filterwarnings("ignore:numpy.core:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_every_function_on_the_list_that_is_here_has_a_reason() -> None:
     """The refresh tool carries the reasons; a name without one cannot have come from it."""
     root = Path(__file__).resolve().parents[2]

@@ -81,10 +81,8 @@ def test_the_report_says_what_the_file_is(tmp_path: Path) -> None:
     assert report.protocol == 2
     assert report.size == (tmp_path / "model").stat().st_size
     assert report.sklearn_version == sklearn.__version__
-    assert ("sklearn.linear_model._logistic", "LogisticRegression") == (
-        report.globals[0].module,
-        report.globals[0].name,
-    )
+    first = report.globals[0]
+    assert str(first).startswith("sklearn.linear_model._logistic.LogisticRegression (at byte ")
     assert report.mappable
 
 
@@ -119,12 +117,12 @@ def test_arrays_of_uncompressed_joblib_files_are_mapped_and_can_be_written(tmp_p
 
 
 def test_arrays_that_joblib_did_not_align_are_copied_into_place(tmp_path: Path) -> None:
-    """joblib < 1.2 wrote no padding; BLAS wants its numbers aligned."""
+    """Joblib < 1.2 wrote no padding; BLAS wants its numbers aligned."""
     wrapper = joblib.numpy_pickle.NumpyArrayWrapper
     path = tmp_path / "old"
     with path.open("wb") as file:
         pickler = joblib.numpy_pickle.NumpyPickler(file, 2)
-        pickler._create_array_wrapper = lambda array: wrapper(  # noqa: SLF001
+        pickler._create_array_wrapper = lambda array: wrapper(
             np.ndarray,
             array.shape,
             "C",
@@ -280,7 +278,7 @@ def test_other_warnings_are_handed_on_as_text(tmp_path: Path) -> None:
 
 
 def test_a_file_of_numpy_1_loads_without_a_word(tmp_path: Path) -> None:
-    """numpy 2 deprecates the module that every array of numpy 1 names."""
+    """Numpy 2 deprecates the module that every array of numpy 1 names."""
     path = tmp_path / "model"
     path.write_bytes(pickle.dumps(ROWS, 2).replace(b"numpy._core.", b"numpy.core."))
     loaded = pickles.load(path)
@@ -295,11 +293,9 @@ def test_a_file_that_changes_between_scan_and_load_is_refused(tmp_path: Path) ->
     path.write_bytes(pickle.dumps(1))
     report = pickles.scan(path)
     path.write_bytes(b"cos\nsystem\n.")
-    with path.open("rb") as file, pytest.raises(UntrustedModelError, match="changed meanwhile"):
-        try:
-            unpickle(report, file, {})
-        except UntrustedModelError as error:
-            raise UntrustedModelError(error.paragraph()) from error
+    with path.open("rb") as file, pytest.raises(UntrustedModelError) as caught:
+        unpickle(report, file, {})
+    assert "changed meanwhile" in caught.value.tip
 
 
 @pytest.mark.parametrize(

@@ -601,3 +601,22 @@ def test_to_onnx_defaults_work(folder: Callable[[str], Path]) -> None:
     runtime = OnnxRuntime(save(folder("a"), to_onnx(model, DATA[:1])))
     assert [answer.name for answer in runtime.signature.answers] == ["label", "scores"]
     assert runtime.signature.answers[1].classes == tuple(IRIS.target_names)
+
+
+def test_an_output_whose_shape_the_file_does_not_hold_gets_its_rank_from_an_answer(
+    tmp_path: Path,
+) -> None:
+    """A reshape to a shape that is itself computed: shape inference gives up."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Identity", ["shape"], ["same"]),
+        helper.make_node("ConstantOfShape", ["same"], ["y"]),
+    ]
+    path = graph(tmp_path, nodes, [info("x", ["N", "M", 2])], [info("y", None)])
+    assert OnnxRuntime(path).signature.outputs[0].shape == (-1, -1, -1)
+
+
+def test_a_column_of_the_wrong_length_is_the_clients_error(tmp_path: Path) -> None:
+    runtime = OnnxRuntime(identity(tmp_path, [1], TensorProto.INT64))
+    with pytest.raises(InputError, match="cannot reshape array of size 2"):
+        runtime.run({"x": np.array([1, 2])})

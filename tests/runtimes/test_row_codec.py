@@ -204,8 +204,8 @@ def test_problems_have_a_limit() -> None:
     [
         (b"", "ends too early, after byte 0"),
         (b'{"age": 1', "ends too early, after byte 9"),
-        (b'{"age": 1} x', "byte 11"),
-        (b'{"age": 1},{"age": 2}', "byte 10"),
+        (b'{"age": 1} x', "trailing characters (byte 12)"),
+        (b'{"age": 1},{"age": 2}', "trailing characters (byte 11)"),
         (b'{"age": NaN}', "byte 8"),
         (b'{"age": Infinity}', "byte 8"),
         (b'{"age": "\xff"}', "byte 9 is not UTF-8"),

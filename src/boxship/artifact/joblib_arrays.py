@@ -13,8 +13,8 @@ import numpy as np
 from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
 
 from boxship.artifact.pickle_load import Approved, Unpickler, find_class
-from boxship.artifact.pickle_machine import ARRAY_WRAPPER
 from boxship.artifact.pickle_scan import PickleReport
+from boxship.artifact.pickle_values import ARRAY_WRAPPER
 
 
 class ArrayUnpickler(NumpyUnpickler):  # type: ignore[misc]

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any, Final
 
 from boxship.artifact.pickle_globals import SUBSTITUTES, is_listed
-from boxship.artifact.pickle_machine import ARRAY_WRAPPER, python3_name
 from boxship.artifact.pickle_scan import PickleReport, in_modules
+from boxship.artifact.pickle_values import ARRAY_WRAPPER, python3_name
 from boxship.errors import ModelError, UntrustedModelError
 
 Approved = Mapping[tuple[str, str], Any]

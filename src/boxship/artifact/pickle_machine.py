@@ -6,104 +6,23 @@ nothing is called. What each opcode means is pickletools' knowledge.
 """
 
 import pickletools
-import re
-from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from math import prod
-from typing import IO, Any, Final
+from typing import Any, Final
 
-ARRAY_WRAPPER: Final = ("joblib.numpy_pickle", "NumpyArrayWrapper")
-"""After joblib sets the state of one of these, an array's bytes follow in the stream."""
+from boxship.artifact.pickle_values import (
+    ARRAY_WRAPPER,
+    OPAQUE,
+    Dtype,
+    Findings,
+    Global,
+    MalformedPickleError,
+    Object,
+    python3_name,
+    text_keys,
+)
 
-SKIP_BYTES: Final = 1 << 20
-
-
-@dataclass(frozen=True)
-class Trick:
-    """Something that no honest pickle does, and where it does it."""
-
-    what: str
-    offset: int
-
-    def __str__(self) -> str:
-        return f"{self.what} (at byte {self.offset})"
-
-
-class MalformedPickleError(Exception):
-    """The stream is not a pickle that any unpickler would read to its end."""
-
-
-def python3_name(module: str, name: str) -> tuple[str, str]:
-    """The name in Python 3's spelling: protocols 0 to 2 write ``__builtin__`` and ``copy_reg``."""
-    if (module, name) in NAME_MAPPING:
-        return NAME_MAPPING[module, name]
-    return IMPORT_MAPPING.get(module, module), name
-
-
-@dataclass
-class Findings:
-    """What the machine writes down on its way.
-
-    ``file_size`` is in bytes where the stream is the file itself, which can be
-    skipped through; ``None`` where it is decompressed on the way.
-    """
-
-    stream: IO[bytes]
-    file_size: int | None
-    protocol: int = 0
-    globals: dict[tuple[str, str], int] = field(default_factory=dict)
-    tricks: list[Trick] = field(default_factory=list)
-    sklearn_version: str | None = None
-    arrays: bool = False
-    mappable: bool = False
-    last_offset: int = 0
-
-    def trick(self, what: str, offset: int) -> None:
-        self.tricks.append(Trick(what, offset))
-
-
-@dataclass(slots=True, eq=False)
-class _Global:
-    """A name, where the real machine would have what it names."""
-
-    key: tuple[str, str]
-
-
-@dataclass(slots=True, eq=False)
-class _Object:
-    """What the real machine would have made by calling ``maker``."""
-
-    maker: tuple[str, str] | None = None
-    state: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(slots=True, eq=False)
-class _Dtype:
-    """A numpy dtype: ``itemsize`` in bytes, ``None`` where it is not known."""
-
-    kind: str
-    itemsize: int | None
-    has_object: bool
-
-
-_OPAQUE: Final = _Object()
-"""Stands for values that no name, dtype or shape can be made of: bytes, floats, lists, sets."""
-
-_DTYPE: Final = re.compile(r"[|<>=]?([biufcmMSUVO])(\d+)")
-_HAS_OBJECT: Final = 0x01
-
-
-def _dtype(args: object) -> _Dtype:
-    match = _DTYPE.fullmatch(args[0]) if isinstance(args, tuple) and _is_text(args) else None
-    if match is None:
-        return _Dtype("", None, has_object=False)
-    kind, size = match[1], int(match[2])
-    return _Dtype(kind, size * 4 if kind == "U" else size, has_object=kind == "O")
-
-
-def _is_text(args: tuple[Any, ...]) -> bool:
-    return len(args) > 0 and isinstance(args[0], str)
+_SKIP_BYTES: Final = 1 << 20
 
 
 class Machine:
@@ -143,7 +62,7 @@ class Machine:
         self.stack.append(value)
 
     def push_opaque(self, _: Any) -> None:
-        self.stack.append(_OPAQUE)
+        self.stack.append(OPAQUE)
 
     def mark(self, _: Any) -> None:
         self.marks.append(self.stack)
@@ -201,11 +120,11 @@ class Machine:
 
     def opaque_to_mark(self, _: Any) -> None:
         self.pop_mark()
-        self.stack.append(_OPAQUE)
+        self.stack.append(OPAQUE)
 
     def dict_to_mark(self, _: Any) -> None:
         items = self.pop_mark()
-        self.stack.append(_text_keys(items))
+        self.stack.append(text_keys(items))
 
     def empty_dict(self, _: Any) -> None:
         self.stack.append({})
@@ -228,12 +147,12 @@ class Machine:
     def set_items(self, items: list[Any]) -> None:
         target = self.changed()
         if isinstance(target, dict):
-            target.update(_text_keys(items))
+            target.update(text_keys(items))
 
     def changed(self) -> Any:
         """The object on top of the stack, which an opcode is about to change."""
         target = self.stack[-1]
-        if isinstance(target, _Global):
+        if isinstance(target, Global):
             self.findings.trick(f"changes {'.'.join(target.key)} itself", self.here())
         return target
 
@@ -247,35 +166,38 @@ class Machine:
             self.stack.append(self.name(module, name, self.here()))
         else:
             self.findings.trick("computes the name that it imports", self.here())
-            self.stack.append(_Object())
+            self.stack.append(Object())
 
-    def name(self, module: str, name: str, offset: int) -> _Global:
+    def name(self, module: str, name: str, offset: int) -> Global:
         key = python3_name(module, name)
         self.findings.globals.setdefault(key, offset)
-        return _Global(key)
+        return Global(key)
 
     def reduce(self, _: Any) -> None:
         args = self.stack.pop()
         self.stack.append(self.call(self.stack.pop(), args))
 
     def call(self, function: Any, args: Any) -> Any:
-        if not isinstance(function, _Global):
+        if not isinstance(function, Global):
             self.findings.trick("calls an object that it made itself", self.here())
-            return _Object()
+            return Object()
+        if not isinstance(args, tuple):
+            self.findings.trick("computes the arguments of a call", self.here())
+            return Object()
         if function.key == ("numpy", "dtype"):
-            return _dtype(args)
-        if function.key in _MAKERS and isinstance(args, tuple) and args:
+            return Dtype.of(args)
+        if function.key[1] in _MAKERS and args:
             return self.make(args[0])
         if function.key == ARRAY_WRAPPER:
             self.findings.trick("calls joblib's array wrapper", self.here())
-        return _Object(function.key)
+        return Object(function.key)
 
-    def make(self, cls: Any) -> _Object:
+    def make(self, cls: Any) -> Object:
         """An instance of ``cls`` on which nothing was called."""
-        if isinstance(cls, _Global):
-            return _Object(cls.key)
+        if isinstance(cls, Global):
+            return Object(cls.key)
         self.findings.trick("makes an instance of an object that it made itself", self.here())
-        return _Object()
+        return Object()
 
     def newobj(self, _: Any) -> None:
         self.stack.pop()
@@ -296,7 +218,7 @@ class Machine:
 
     def extension(self, code: int) -> None:
         self.findings.trick(f"uses the extension code {code} in place of a name", self.here())
-        self.stack.append(_Object())
+        self.stack.append(Object())
 
     def persistent_text(self, _: Any) -> None:
         self.stack.append(None)
@@ -305,7 +227,7 @@ class Machine:
     def persistent(self, _: Any) -> None:
         self.stack.pop()
         self.findings.trick("refers to an object outside the file", self.here())
-        self.stack.append(_Object())
+        self.stack.append(Object())
 
     def next_buffer(self, _: Any) -> None:
         raise MalformedPickleError("its arrays lie in buffers outside the file")
@@ -313,37 +235,27 @@ class Machine:
     def build(self, _: Any) -> None:
         state = self.stack.pop()
         target = self.changed()
-        if isinstance(target, _Dtype):
-            self.build_dtype(target, state)
-        elif isinstance(target, _Object) and target is not _OPAQUE:
+        if isinstance(target, Dtype):
+            if not target.build(state):
+                self.findings.trick("hides objects in an array of numbers", self.here())
+        elif isinstance(target, Object) and target is not OPAQUE:
             parts = state if isinstance(state, tuple) and len(state) == 2 else (state,)
             if target.maker == ARRAY_WRAPPER:
                 self.build_wrapper(target, parts)
             elif self.findings.sklearn_version is None:
-                version = next((p.get("_sklearn_version") for p in parts if _is_dict(p)), None)
+                version = next(
+                    (p.get("_sklearn_version") for p in parts if isinstance(p, dict)), None
+                )
                 self.findings.sklearn_version = version if isinstance(version, str) else None
 
-    def build_dtype(self, dtype: _Dtype, state: Any) -> None:
-        if not isinstance(state, tuple) or len(state) < 8:
-            raise MalformedPickleError("a dtype without its state")
-        _, _, _, _, fields, itemsize, _, flags = state[:8]
-        if dtype.kind in ("S", "U", "V") and isinstance(itemsize, int) and itemsize >= 0:
-            dtype.itemsize = itemsize
-        parts = [part[0] for part in fields.values() if part] if _is_dict(fields) else []
-        has_object = any(isinstance(part, _Dtype) and part.has_object for part in parts)
-        claimed = isinstance(flags, int) and bool(flags & _HAS_OBJECT)
-        if has_object and not claimed:
-            self.findings.trick("hides objects in an array of numbers", self.here())
-        dtype.has_object = dtype.has_object or has_object or claimed
-
-    def build_wrapper(self, wrapper: _Object, parts: tuple[Any, ...]) -> None:
+    def build_wrapper(self, wrapper: Object, parts: tuple[Any, ...]) -> None:
         for part in parts:
             if not isinstance(part, dict | None):
                 raise MalformedPickleError("an array without its description")
             wrapper.state.update(part or {})
         if self.arrays:
             self.array(wrapper.state)
-            self.stack[-1] = _Object(("numpy", "ndarray"))
+            self.stack[-1] = Object(("numpy", "ndarray"))
 
     def array(self, state: dict[str, Any]) -> None:
         """Pass over the array that follows: raw bytes, or a nested pickle of objects."""
@@ -351,7 +263,7 @@ class Machine:
             raise MalformedPickleError("an array begins inside a frame")
         self.findings.arrays = True
         dtype, shape = state.get("dtype"), state.get("shape")
-        if not isinstance(dtype, _Dtype) or not isinstance(shape, tuple):
+        if not isinstance(dtype, Dtype) or not isinstance(shape, tuple):
             raise MalformedPickleError("an array without dtype or shape")
         mappable = state.get("allow_mmap") is True
         if dtype.has_object:
@@ -374,24 +286,14 @@ class Machine:
             self.stream.seek(count, 1)
             return
         while count:
-            data = self.stream.read(min(count, SKIP_BYTES))
+            data = self.stream.read(min(count, _SKIP_BYTES))
             if not data:
                 raise MalformedPickleError("an array is cut off")
             count -= len(data)
 
 
-def _is_dict(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
-def _text_keys(items: list[Any]) -> dict[str, Any]:
-    """The pairs whose key is text; hashing anything else could run deep into a hostile tuple."""
-    return {
-        key: value for key, value in zip(items[::2], items[1::2], strict=True) if type(key) is str
-    }
-
-
-_MAKERS: Final = {("copyreg", "_reconstructor"), ("copyreg", "__newobj__")}
+_MAKERS: Final = {"_reconstructor", "__newobj__", "newObj"}
+"""Functions that make an empty instance of their first argument: copyreg's, and scikit-learn's."""
 
 _Act = Callable[[Machine, Any], None]
 

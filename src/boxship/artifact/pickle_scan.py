@@ -14,7 +14,8 @@ from boxship.artifact.compression import (
     open_decompressed,
 )
 from boxship.artifact.pickle_globals import is_listed
-from boxship.artifact.pickle_machine import Findings, Machine, MalformedPickleError, Trick
+from boxship.artifact.pickle_machine import Machine
+from boxship.artifact.pickle_values import Findings, MalformedPickleError, Trick
 from boxship.errors import ModelError
 
 

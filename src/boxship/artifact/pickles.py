@@ -8,8 +8,8 @@ from typing import IO, Final
 
 from boxship.artifact.compression import HEAD_BYTES, compression, open_decompressed
 from boxship.artifact.pickle_load import Approved, resolve, unpickle
-from boxship.artifact.pickle_machine import Trick
 from boxship.artifact.pickle_scan import GlobalUse, PickleReport, scan
+from boxship.artifact.pickle_values import Trick
 from boxship.errors import ModelError, UntrustedModelError
 
 __all__ = ["GlobalUse", "LoadedPickle", "PickleReport", "Trick", "load", "notice", "scan"]

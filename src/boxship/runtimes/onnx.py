@@ -19,6 +19,7 @@ from boxship.runtimes.onnx_signature import (
     find_columns,
     input_spec,
     is_zipmap,
+    output_datatype,
     output_spec,
 )
 from boxship.signature import NUMPY_DTYPES, Signature, TensorSpec
@@ -61,6 +62,8 @@ class OnnxRuntime:
                 f"The ONNX model {path} has no inputs.",
                 tip="Export it with the data as an input, not as a constant.",
             )
+        for node in returned:
+            output_datatype(node)
         columns, matrix = find_columns(self._inputs, inputs, meta.custom_metadata_map)
         self._columns = columns and _with_categories(columns, graph)
         self._matrix = matrix
@@ -73,8 +76,7 @@ class OnnxRuntime:
         answers = self._learn()
         self.batchable = _one_batch(given) and self._rows_stay_apart()
         outputs = tuple(
-            output_spec(node, np.asarray(answers[node.name]), batchable=self.batchable)
-            for node in returned
+            output_spec(node, answers[node.name], batchable=self.batchable) for node in returned
         )
         if self._columns and graph.operators & _KNOW_MISSING:
             self._columns = self._ask_about_missing(self._columns)
@@ -94,12 +96,12 @@ class OnnxRuntime:
         against names, types and shapes is an ``InputError``; any other failure a
         ``PredictionError``.
         """
-        feed = (
-            {name: batch[name].reshape(shape) for name, shape in self._reshapes.items()}
-            if self._reshapes
-            else dict(batch)
-        )
         try:
+            feed = (
+                {name: batch[name].reshape(shape) for name, shape in self._reshapes.items()}
+                if self._reshapes
+                else dict(batch)
+            )
             answers = dict(zip(self._outputs, self._session.run(self._outputs, feed), strict=True))
         except (InvalidArgument, ValueError, TypeError) as error:
             raise InputError(_sentence(error)) from error

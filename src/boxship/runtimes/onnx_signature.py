@@ -46,25 +46,30 @@ def input_spec(node: Any) -> TensorSpec:
     return TensorSpec(name=node.name, datatype=_DATATYPES[node.type], shape=_shape(node))
 
 
-def output_spec(node: Any, answer: Array, *, batchable: bool) -> TensorSpec:
-    """The tensor of one graph output, its rank taken from a real ``answer``.
-
-    onnxruntime gives no shape at all where the file holds none.
-    """
-    if node.type not in _DATATYPES and not is_zipmap(node.type):
+def output_datatype(node: Any) -> Datatype:
+    """The datatype of one graph output. Raises ``ModelError`` where it is no tensor."""
+    if is_zipmap(node.type):
+        return "FP32"
+    if node.type not in _DATATYPES:
         raise ModelError(
             f"The output `{node.name}` is a {node.type}; only tensors and the class maps of "
             "skl2onnx can be served.",
             tip="Export the model with tensors as outputs.",
         )
-    shape = _shape(node)
-    if is_zipmap(node.type):
-        shape = (-1, answer.shape[1])
-    elif len(shape) != answer.ndim:
+    return _DATATYPES[node.type]
+
+
+def output_spec(node: Any, answer: Array, *, batchable: bool) -> TensorSpec:
+    """The tensor of one graph output, its rank taken from a real ``answer``.
+
+    The graph gives no shape where its file holds none.
+    """
+    shape = (-1, answer.shape[1]) if is_zipmap(node.type) else _shape(node)
+    if len(shape) != answer.ndim:
         shape = (-1,) * answer.ndim
     if batchable:
         shape = (-1, *shape[1:])
-    return TensorSpec(name=node.name, datatype=_DATATYPES.get(node.type, "FP32"), shape=shape)
+    return TensorSpec(name=node.name, datatype=output_datatype(node), shape=shape)
 
 
 def _shape(node: Any) -> tuple[int, ...]:

@@ -191,13 +191,20 @@ def _typed_dict_record(kind: Any) -> Record:
         Field(
             name=name,
             attribute=name,
-            hint=hint,
+            hint=_without_required(hint),
             required=name in kind.__required_keys__,
             description=_description(hint),
         )
         for name, hint in hints.items()
     )
     return Record(kind, fields, closed=True)
+
+
+def _without_required(hint: Any) -> Any:
+    """What only a TypedDict's body may say is no type to anybody else."""
+    if typing.get_origin(hint) in (typing.Required, typing.NotRequired):
+        return typing.get_args(hint)[0]
+    return hint
 
 
 def _pydantic_record(kind: Any) -> Record:
