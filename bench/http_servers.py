@@ -167,8 +167,10 @@ def show(title: str, rows: dict[str, dict[str, list[Any]]]) -> None:
 
     def middle(values: list[Any]) -> str:
         if all(isinstance(value, int | float) for value in values):
-            low, median, high = min(values), statistics.median(values), max(values)
-            return f"{median:.3g} ({low:.3g}-{high:.3g})" if low < high else f"{median:.3g}"
+            form = ".0f" if max(values) >= 100 else ".3g"
+            low, median, high = (f(values) for f in (min, statistics.median, max))
+            spread = f" ({low:{form}}-{high:{form}})" if low < high else ""
+            return f"{median:{form}}{spread}"
         word, _ = Counter(map(str, values)).most_common(1)[0]
         return str(word)
 

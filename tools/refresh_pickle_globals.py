@@ -13,10 +13,10 @@ listed only where ``FUNCTIONS`` gives the reason why calling it is harmless; the
 others are printed and left out.
 """
 
-import datetime
+import datetime as dt
 import importlib
 import inspect
-import io
+import itertools
 import json
 import pickle
 import re
@@ -53,32 +53,91 @@ PYTHON = "3.11"
 
 ARRAYS = "makes an array, a dtype or a number from bytes and sizes"
 MATHS = "arithmetic on arrays; takes no code except names that are on the list themselves"
+CYTHON = "Cython's own constructor for one class, guarded by a checksum"
+RANDOM = "makes a random generator; its kind is looked up in a table of numpy's own"
 INSTANCE = "makes an empty instance of a class that is on the list itself"
-FUNCTIONS = (
-    (r"_codecs\.encode", "text to bytes; protocols 0 to 2 write bytes so"),
-    (r"copyreg\.(_reconstructor|__newobj__)", INSTANCE),
-    (r"numpy\._?core\.(multiarray|numeric)\.(_reconstruct|scalar|_frombuffer)", ARRAYS),
-    (r"numpy\.ma\.core\._mareconstruct", ARRAYS),
-    (r"numpy\.random\._pickle\.__(randomstate|bit_generator|generator)_ctor",
-     "makes a random generator; its kind is looked up in a table of numpy's own"),
-    (r"numpy\.[a-z0-9_]+", MATHS),
-    (r"scipy\._lib\.array_api_compat\.numpy\._aliases\.asarray", ARRAYS),
-    (r"sklearn\.cluster\._kmeans\._kmeans_single_\w+", MATHS),
-    (r"(sklearn|numpy\.random)\.[\w.]*__pyx_unpickle_\w+",
-     "Cython's own constructor for one class, guarded by a checksum"),
-    (r"sklearn\.(neighbors\._(ball_tree|kd_tree)|metrics\._dist_metrics|"
-     r"neighbors\._dist_metrics)\.newObj\w*", INSTANCE),
-    (r"sklearn\.(metrics|feature_selection|preprocessing|gaussian_process|manifold|cluster)"
-     r"\.[\w.]+\.[a-z]\w*", MATHS),
-)  # fmt: skip
+FUNCTIONS = {
+    r"_codecs\.encode": "text to bytes; protocols 0 to 2 write bytes so",
+    r"copyreg\.(_reconstructor|__newobj__)": INSTANCE,
+    r"numpy\._?core\.(multiarray|numeric)\.(_reconstruct|scalar|_frombuffer)": ARRAYS,
+    r"numpy\.ma\.core\._mareconstruct": ARRAYS,
+    r"numpy\.random\._pickle\.__(randomstate|bit_generator|generator)_ctor": RANDOM,
+    r"numpy(\._?core\._multiarray_umath)?\.[a-z0-9_]+": MATHS,
+    r"scipy\._lib\.array_api_compat\.numpy\._aliases\.asarray": ARRAYS,
+    r"(sklearn|numpy\.random)\.[\w.]*__pyx_unpickle_\w+": CYTHON,
+    r"sklearn\.cluster\._kmeans\._kmeans_single_\w+": MATHS,
+    r"sklearn\.(metrics|neighbors)\._(ball_tree|kd_tree|dist_metrics)\.newObj": INSTANCE,
+    r"sklearn\.(metrics|feature_selection|preprocessing|gaussian_process)\.[\w.]+\.[a-z]\w*": MATHS,
+}
+"""Patterns of names → why calling what they name is harmless."""
 
-UFUNCS = (
-    "abs absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt ceil cos cosh "
-    "deg2rad degrees divide exp exp2 expm1 fabs floor fmax fmin hypot isfinite isinf isnan log "
-    "log10 log1p log2 maximum minimum mod multiply negative power rad2deg radians reciprocal "
-    "rint sign sin sinh sqrt square subtract tan tanh true_divide trunc "
-    "mean median max min amax amin sum std var ravel nan_to_num clip round "
-).split()
+UFUNCS = [
+    "abs",
+    "absolute",
+    "add",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
+    "cbrt",
+    "ceil",
+    "cos",
+    "cosh",
+    "deg2rad",
+    "degrees",
+    "divide",
+    "exp",
+    "exp2",
+    "expm1",
+    "fabs",
+    "floor",
+    "fmax",
+    "fmin",
+    "hypot",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "maximum",
+    "minimum",
+    "mod",
+    "multiply",
+    "negative",
+    "power",
+    "rad2deg",
+    "radians",
+    "reciprocal",
+    "rint",
+    "sign",
+    "sin",
+    "sinh",
+    "sqrt",
+    "square",
+    "subtract",
+    "tan",
+    "tanh",
+    "true_divide",
+    "trunc",
+    "mean",
+    "median",
+    "max",
+    "min",
+    "amax",
+    "amin",
+    "sum",
+    "std",
+    "var",
+    "ravel",
+    "nan_to_num",
+    "clip",
+    "round",
+]
 """Functions of ``numpy`` that people hand to FunctionTransformer and FeatureAgglomeration."""
 
 BY_HAND = (
@@ -144,27 +203,16 @@ def targets() -> Iterator[tuple[Any, Any]]:
 def estimators() -> Iterator[Any]:
     """Every estimator that can be made, with variants whose parts other classes implement."""
     import numpy as np
-    from sklearn import (calibration, cluster, compose, ensemble, feature_extraction,
-                         feature_selection, gaussian_process, kernel_approximation, linear_model,
-                         metrics, model_selection, multiclass, multioutput, naive_bayes,
-                         neighbors, neural_network, pipeline, preprocessing, svm, tree)  # fmt: skip
-    from sklearn.gaussian_process import kernels
+    from sklearn.linear_model import Ridge
+    from sklearn.tree import DecisionTreeRegressor
     from sklearn.utils import all_estimators
 
-    logistic, forest = linear_model.LogisticRegression(), ensemble.RandomForestClassifier(3)
-    ridge, bayes = linear_model.Ridge(), naive_bayes.GaussianNB()
-    sub_estimators: dict[str, Any] = {
-        "estimator": logistic, "base_estimator": logistic, "regressor": ridge,
-        "estimators": [("a", logistic), ("b", bayes)], "transformer_list": [("a", preprocessing.StandardScaler())],
-        "transformers": [("a", preprocessing.StandardScaler(), [0])],
-        "steps": [("a", preprocessing.StandardScaler()), ("b", logistic)],
-        "param_grid": {"C": [1.0]}, "param_distributions": {"C": [1.0, 2.0]},
-        "components": np.eye(4), "dictionary": np.eye(4), "n_nonzero_coefs": 1, "base_estimators": [logistic],
-    }  # fmt: skip
+    sub_estimators = parts()
     for _, cls in all_estimators():
+        parameters = inspect.signature(cls).parameters
         wanted = {
             name: sub_estimators[name]
-            for name, parameter in inspect.signature(cls).parameters.items()
+            for name, parameter in parameters.items()
             if parameter.default is inspect.Parameter.empty and name in sub_estimators
         }
         try:
@@ -172,185 +220,205 @@ def estimators() -> Iterator[Any]:
         except TypeError:
             continue
         if "estimator" in wanted:
-            yield cls(**{**wanted, "estimator": ridge})
+            yield cls(**{**wanted, "estimator": Ridge()})
         if "estimators" in wanted:
-            yield cls(
-                **{**wanted, "estimators": [("a", ridge), ("b", tree.DecisionTreeRegressor())]}
-            )
-        if "random_state" in inspect.signature(cls).parameters and not wanted:
+            yield cls(**{**wanted, "estimators": [("a", Ridge()), ("b", DecisionTreeRegressor())]})
+        if "random_state" in parameters and not wanted:
             yield cls(random_state=np.random.RandomState(0))
+    for cls, grid in itertools.chain(variants(), options()):
+        for values in itertools.product(*grid.values()):
+            yield cls(**dict(zip(grid, values, strict=True)))
 
-    scaled = pipeline.make_pipeline(preprocessing.StandardScaler(), logistic)
-    yield scaled
-    yield pipeline.make_union(preprocessing.StandardScaler(), preprocessing.MinMaxScaler())
-    yield compose.ColumnTransformer(
-        [("a", preprocessing.StandardScaler(), ["a", "b"])], remainder="passthrough"
+
+def parts() -> dict[str, Any]:
+    """What estimators that are made of others ask for, by the name of the parameter."""
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.naive_bayes import GaussianNB
+    from sklearn.preprocessing import StandardScaler
+
+    logistic = LogisticRegression()
+    return {
+        "base_estimator": logistic,
+        "base_estimators": [logistic],
+        "components": np.eye(4),
+        "dictionary": np.eye(4),
+        "estimator": logistic,
+        "estimators": [("a", logistic), ("b", GaussianNB())],
+        "param_distributions": {"C": [1.0, 2.0]},
+        "param_grid": {"C": [1.0]},
+        "regressor": Ridge(),
+        "steps": [("a", StandardScaler()), ("b", logistic)],
+        "transformer_list": [("a", StandardScaler())],
+        "transformers": [("a", StandardScaler(), [0])],
+    }
+
+
+def variants() -> Iterator[tuple[Any, dict[str, list[Any]]]]:
+    """Classes made of others, and the options whose every combination is to be saved."""
+    import numpy as np
+    from sklearn import (
+        calibration,
+        compose,
+        ensemble,
+        feature_extraction,
+        linear_model,
+        metrics,
+        model_selection,
+        multiclass,
+        multioutput,
+        naive_bayes,
+        neighbors,
+        pipeline,
+        preprocessing,
+        svm,
+        tree,
+    )  # fmt: skip
+
+    logistic, ridge, scaler = (
+        linear_model.LogisticRegression(), linear_model.Ridge(), preprocessing.StandardScaler()
+    )  # fmt: skip
+    forest, small_tree = ensemble.RandomForestClassifier(3), tree.DecisionTreeClassifier()
+    boosted = ensemble.GradientBoostingClassifier(n_estimators=2)
+    scaled = pipeline.make_pipeline(scaler, logistic)
+    text = feature_extraction.text
+    one_hot = preprocessing.OneHotEncoder(handle_unknown="ignore")
+    strings = compose.make_column_selector(dtype_include=object)
+    yield pipeline.Pipeline, {"steps": [
+        scaled.steps,
+        [("a", text.TfidfVectorizer(stop_words="english")), ("b", logistic)],
+        [("a", text.HashingVectorizer(n_features=16)), ("b", linear_model.SGDClassifier())],
+        [("a", preprocessing.SplineTransformer()), ("b", ridge)],
+        [("a", compose.ColumnTransformer([("a", one_hot, strings)])), ("b", logistic)],
+    ]}  # fmt: skip
+    yield (
+        pipeline.FeatureUnion,
+        {"transformer_list": [[("a", scaler), ("b", preprocessing.MinMaxScaler())]]},
     )
-    yield compose.make_column_transformer(
-        (
-            preprocessing.OneHotEncoder(handle_unknown="ignore"),
-            compose.make_column_selector(dtype_include=object),
-        )
+    yield (
+        compose.ColumnTransformer,
+        {
+            "transformers": [[("a", scaler, ["a", "b"])], [("a", one_hot, strings)]],
+            "remainder": ["passthrough", "drop", scaler],
+        },
     )
-    yield compose.TransformedTargetRegressor(ridge, func=np.log1p, inverse_func=np.expm1)
-    for function in UFUNCS:
-        yield preprocessing.FunctionTransformer(getattr(np, function, None))
-    for scoring in getattr(metrics, "get_scorer_names", lambda: ["accuracy", "r2"])():
-        yield model_selection.GridSearchCV(
-            logistic, {"C": [1.0]}, scoring=scoring, cv=2, error_score=0
-        )
-        yield model_selection.GridSearchCV(
-            ridge, {"alpha": [1.0]}, scoring=scoring, cv=2, error_score=0
-        )
-    for cv in (
-        model_selection.StratifiedKFold(2),
-        model_selection.KFold(2),
-        model_selection.ShuffleSplit(2),
-        model_selection.TimeSeriesSplit(2),
-        model_selection.RepeatedKFold(),
-        model_selection.StratifiedShuffleSplit(2),
-        model_selection.RepeatedStratifiedKFold(),
-        model_selection.LeaveOneOut(),
-        model_selection.GroupKFold(2),
-    ):
-        yield model_selection.GridSearchCV(scaled, {"logisticregression__C": [1.0]}, cv=cv)
-        yield linear_model.LogisticRegressionCV(cv=cv)
-    for inner in (
-        forest,
-        svm.LinearSVC(),
-        tree.DecisionTreeClassifier(),
-        svm.SVC(),
-        ensemble.GradientBoostingClassifier(n_estimators=2),
-    ):
-        for method in ("sigmoid", "isotonic", "temperature"):
-            yield calibration.CalibratedClassifierCV(inner, method=method, cv=2)
-    for inner in (
-        forest,
-        tree.DecisionTreeRegressor(),
-        neighbors.KNeighborsClassifier(),
-        bayes,
-        svm.SVR(),
-        scaled,
-    ):
-        yield multioutput.MultiOutputClassifier(inner)
-        yield multioutput.MultiOutputRegressor(inner)
-        yield ensemble.BaggingClassifier(inner, n_estimators=2)
-        yield ensemble.BaggingRegressor(inner, n_estimators=2)
-        yield multiclass.OneVsRestClassifier(inner)
-    for loss in ("log_loss", "exponential", "deviance"):
-        yield ensemble.GradientBoostingClassifier(loss=loss, n_estimators=2)
-    for loss in ("squared_error", "absolute_error", "huber", "quantile"):
-        yield ensemble.GradientBoostingRegressor(loss=loss, n_estimators=2)
-    for loss in ("squared_error", "absolute_error", "poisson", "quantile", "gamma"):
-        yield ensemble.HistGradientBoostingRegressor(
-            loss=loss, max_iter=2, **({"quantile": 0.5} if loss == "quantile" else {})
-        )
-    for loss in (
-        "hinge",
-        "log_loss",
-        "log",
-        "modified_huber",
-        "squared_hinge",
-        "perceptron",
-        "squared_error",
-        "huber",
-        "epsilon_insensitive",
-        "squared_epsilon_insensitive",
-    ):
-        yield linear_model.SGDClassifier(loss=loss)
-        yield linear_model.SGDRegressor(loss=loss)
-    for criterion in (
-        "gini",
-        "entropy",
-        "log_loss",
-        "squared_error",
-        "absolute_error",
-        "friedman_mse",
-        "poisson",
-    ):
-        yield tree.DecisionTreeClassifier(criterion=criterion)
-        yield ensemble.RandomForestRegressor(3, criterion=criterion)
-    for algorithm in ("ball_tree", "kd_tree", "brute"):
-        for metric in (
-            "minkowski",
-            "euclidean",
-            "manhattan",
-            "chebyshev",
-            "hamming",
-            "canberra",
-            "braycurtis",
-            "haversine",
-            "seuclidean",
-            "mahalanobis",
-            "jaccard",
-            "dice",
-            "cosine",
-            "rogerstanimoto",
-            "russellrao",
-            "sokalsneath",
-            "sokalmichener",
-            "l1",
-            "l2",
-            "cityblock",
-            "infinity",
-            "p",
-        ):
-            yield neighbors.KNeighborsClassifier(algorithm=algorithm, metric=metric)
-            yield neighbors.NearestNeighbors(algorithm=algorithm, metric=metric)
-            if algorithm != "brute":
-                yield neighbors.KernelDensity(algorithm=algorithm, metric=metric)
-    for score in (
-        "f_classif",
-        "chi2",
-        "f_regression",
-        "mutual_info_classif",
-        "mutual_info_regression",
-        "r_regression",
-        "f_oneway",
-    ):
-        for selector in (
-            feature_selection.SelectKBest,
-            feature_selection.SelectPercentile,
-            feature_selection.SelectFpr,
-        ):
-            yield selector(
-                getattr(feature_selection, score),
-                **({"k": 2} if selector is feature_selection.SelectKBest else {}),
-            )
-    for kernel in (
-        kernels.RBF(),
-        kernels.Matern(),
-        kernels.RationalQuadratic(),
-        kernels.ExpSineSquared(),
-        kernels.DotProduct(),
+    yield compose.TransformedTargetRegressor, {
+        "regressor": [ridge], "func": [np.log1p], "inverse_func": [np.expm1]
+    }  # fmt: skip
+    yield (
+        preprocessing.FunctionTransformer,
+        {"func": [getattr(np, name) for name in UFUNCS if hasattr(np, name)]},
+    )
+    scorers = getattr(metrics, "get_scorer_names", lambda: ["accuracy", "r2"])()
+    grid = {"cv": [2], "error_score": [0], "scoring": list(scorers)}
+    yield model_selection.GridSearchCV, {
+        "estimator": [logistic], "param_grid": [{"C": [1.0]}], **grid
+    }  # fmt: skip
+    yield model_selection.GridSearchCV, {
+        "estimator": [ridge], "param_grid": [{"alpha": [1.0]}], **grid
+    }  # fmt: skip
+    splits = [
+        model_selection.StratifiedKFold(2), model_selection.KFold(2), model_selection.GroupKFold(2),
+        model_selection.ShuffleSplit(2), model_selection.TimeSeriesSplit(2),
+        model_selection.RepeatedKFold(), model_selection.RepeatedStratifiedKFold(),
+        model_selection.StratifiedShuffleSplit(2), model_selection.LeaveOneOut(),
+    ]  # fmt: skip
+    yield model_selection.GridSearchCV, {
+        "estimator": [logistic], "param_grid": [{"C": [1.0]}], "cv": splits
+    }  # fmt: skip
+    yield linear_model.LogisticRegressionCV, {"cv": splits}
+    name = "estimator"
+    if name not in inspect.signature(calibration.CalibratedClassifierCV).parameters:
+        name = "base_estimator"
+    yield (
+        calibration.CalibratedClassifierCV,
+        {
+            name: [forest, svm.LinearSVC(), small_tree, svm.SVC(), boosted],
+            "method": ["sigmoid", "isotonic", "temperature"],
+            "cv": [2],
+        },
+    )
+    inner = [forest, tree.DecisionTreeRegressor(), neighbors.KNeighborsClassifier(),
+             naive_bayes.GaussianNB(), svm.SVR(), scaled]  # fmt: skip
+    for cls in (multioutput.MultiOutputClassifier, multioutput.MultiOutputRegressor,
+                multiclass.OneVsRestClassifier):  # fmt: skip
+        yield cls, {"estimator": inner}
+    for cls in (ensemble.BaggingClassifier, ensemble.BaggingRegressor):
+        yield cls, {name: inner, "n_estimators": [2]}
+
+
+def options() -> Iterator[tuple[Any, dict[str, list[Any]]]]:
+    """Classes whose options choose among losses, metrics, kernels and the like."""
+    import numpy as np
+    from sklearn import (
+        ensemble,
+        feature_extraction,
+        feature_selection,
+        gaussian_process,
+        linear_model,
+        neighbors,
+        neural_network,
+        preprocessing,
+        tree,
+    )  # fmt: skip
+    from sklearn.gaussian_process import kernels
+
+    text = feature_extraction.text
+    first = [None, "zero", tree.DecisionTreeClassifier(), linear_model.LinearRegression()]
+    yield ensemble.GradientBoostingClassifier, {
+        "loss": ["log_loss", "exponential", "deviance"], "init": first, "n_estimators": [2]
+    }  # fmt: skip
+    yield (
+        ensemble.GradientBoostingRegressor,
+        {
+            "loss": ["squared_error", "absolute_error", "huber", "quantile"],
+            "init": first,
+            "n_estimators": [2],
+        },
+    )
+    yield ensemble.HistGradientBoostingRegressor, {
+        "loss": ["squared_error", "absolute_error", "poisson", "gamma"], "max_iter": [2]
+    }  # fmt: skip
+    yield ensemble.HistGradientBoostingRegressor, {
+        "loss": ["quantile"], "quantile": [0.5], "max_iter": [2]
+    }  # fmt: skip
+    losses = ["hinge", "log_loss", "log", "modified_huber", "squared_hinge", "perceptron",
+              "squared_error", "huber", "epsilon_insensitive",
+              "squared_epsilon_insensitive"]  # fmt: skip
+    yield linear_model.SGDClassifier, {"loss": losses}
+    yield linear_model.SGDRegressor, {"loss": losses}
+    criteria = ["gini", "entropy", "log_loss", "squared_error", "absolute_error", "friedman_mse",
+                "poisson"]  # fmt: skip
+    yield tree.DecisionTreeClassifier, {"criterion": criteria}
+    yield ensemble.RandomForestRegressor, {"criterion": criteria, "n_estimators": [3]}
+    distances = {
+        "algorithm": ["ball_tree", "kd_tree", "brute"],
+        "metric": ["minkowski", "euclidean", "manhattan", "chebyshev", "hamming", "canberra",
+                   "braycurtis", "haversine", "seuclidean", "mahalanobis", "jaccard", "dice",
+                   "cosine", "rogerstanimoto", "russellrao", "sokalsneath", "sokalmichener", "l1",
+                   "l2", "cityblock", "infinity", "p"],
+    }  # fmt: skip
+    yield neighbors.KNeighborsClassifier, distances
+    yield neighbors.NearestNeighbors, distances
+    yield neighbors.KernelDensity, {**distances, "algorithm": ["ball_tree", "kd_tree"]}
+    scores = [getattr(feature_selection, score) for score in (
+        "f_classif", "chi2", "f_regression", "mutual_info_classif", "mutual_info_regression",
+        "r_regression", "f_oneway")]  # fmt: skip
+    yield feature_selection.SelectKBest, {"score_func": scores, "k": [2]}
+    yield feature_selection.SelectPercentile, {"score_func": scores}
+    kernel = [
+        kernels.RBF(), kernels.Matern(), kernels.RationalQuadratic(), kernels.ExpSineSquared(),
+        kernels.DotProduct(), kernels.RBF() ** 2, kernels.PairwiseKernel(),
         kernels.ConstantKernel() * kernels.RBF() + kernels.WhiteKernel(),
-        kernels.RBF() ** 2,
-        kernels.PairwiseKernel(),
         kernels.CompoundKernel([kernels.RBF()]),
-    ):
-        yield gaussian_process.GaussianProcessRegressor(kernel)
-        yield gaussian_process.GaussianProcessClassifier(kernel)
-    for solver in ("adam", "sgd", "lbfgs"):
-        yield neural_network.MLPClassifier(solver=solver, max_iter=3)
-        yield neural_network.MLPRegressor(solver=solver, max_iter=3)
-    for initial in (tree.DecisionTreeClassifier(), linear_model.LinearRegression(), "zero"):
-        yield ensemble.GradientBoostingRegressor(init=initial, n_estimators=2)
-        yield ensemble.GradientBoostingClassifier(init=initial, n_estimators=2)
-    for dtype in (np.float32, np.float64, np.int64, np.uint8, float, int):
-        yield preprocessing.OneHotEncoder(dtype=dtype)
-        yield preprocessing.OrdinalEncoder(dtype=dtype)
-        yield feature_extraction.text.TfidfVectorizer(dtype=dtype)
-        yield feature_extraction.text.CountVectorizer(dtype=dtype)
-    yield pipeline.make_pipeline(
-        feature_extraction.text.TfidfVectorizer(stop_words="english"), logistic
-    )
-    yield pipeline.make_pipeline(
-        feature_extraction.text.HashingVectorizer(n_features=16), linear_model.SGDClassifier()
-    )
-    yield pipeline.make_pipeline(preprocessing.SplineTransformer(), ridge)
-    yield cluster.FeatureAgglomeration()
-    yield kernel_approximation.Nystroem()
-    yield naive_bayes.ComplementNB()
+    ]  # fmt: skip
+    yield gaussian_process.GaussianProcessRegressor, {"kernel": kernel}
+    yield gaussian_process.GaussianProcessClassifier, {"kernel": kernel}
+    for cls in (neural_network.MLPClassifier, neural_network.MLPRegressor):
+        yield cls, {"solver": ["adam", "sgd", "lbfgs"], "max_iter": [3]}
+    for cls in (preprocessing.OneHotEncoder, preprocessing.OrdinalEncoder, text.TfidfVectorizer,
+                text.CountVectorizer):  # fmt: skip
+        yield cls, {"dtype": [np.float32, np.float64, np.int64, np.uint8, float, int]}
 
 
 def fitted(estimator: Any) -> Iterator[Any]:
@@ -363,7 +431,7 @@ def fitted(estimator: Any) -> Iterator[Any]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 copy.fit(data, target)
-        except Exception:  # noqa: BLE001, S112 - most pairs of estimator and data do not fit
+        except Exception:  # noqa: BLE001 - most pairs of estimator and data do not fit
             continue
         yield copy
     yield estimator
@@ -416,12 +484,12 @@ def collect_in(requirements: tuple[str, ...]) -> dict[str, Any]:
     command = [sys.executable, "-m", "uv", "run", "--quiet", "--no-project", "--python", PYTHON,
                *packages, "python", __file__, "collect"]  # fmt: skip
     result = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    return dict(json.load(io.BytesIO(result.stdout)))
+    return dict(json.loads(result.stdout))
 
 
 def reason(name: str) -> str | None:
     """Why calling the function ``name`` is harmless, ``None`` where nobody has said so."""
-    return next((why for pattern, why in FUNCTIONS if re.fullmatch(pattern, name)), None)
+    return next((why for pattern, why in FUNCTIONS.items() if re.fullmatch(pattern, name)), None)
 
 
 def merge(parts: list[dict[str, Any]]) -> dict[str, Any]:
@@ -446,7 +514,7 @@ def merge(parts: list[dict[str, Any]]) -> dict[str, Any]:
         else:
             listed[module].append(name)
     return {
-        "generated": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "generated": dt.datetime.now(dt.UTC).date().isoformat(),
         "from": {
             package: sorted(found, key=lambda text: [int(n) for n in re.findall(r"\d+", text)])
             for package, found in sources.items()

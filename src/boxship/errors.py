@@ -14,6 +14,8 @@ EXIT_USAGE = 2
 EXIT_MODEL = 3
 EXIT_UNTRUSTED = 4
 EXIT_ADDRESS = 5
+EXIT_INTERRUPTED = 130
+"""Ctrl-C, as shells count it: 128 and the signal's number."""
 
 
 class BoxshipError(Exception):

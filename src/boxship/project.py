@@ -24,6 +24,8 @@ GOLDEN_NAME = "golden.json"
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.IGNORECASE | re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# A version stands in a response header and in a path.
+_VERSION = re.compile(r"[!-.0-~]+")
 _TEXT_KEYS = ("name", "version", "model", "service", "app")
 _LIST_KEYS = ("code", "trust")
 _KEYS = (*_TEXT_KEYS, *_LIST_KEYS, "golden", "inputs", "serve")
@@ -82,6 +84,21 @@ def resolve(
     ``flags`` holds ``[serve]`` keys and top-level keys that were given on the
     command line. Raises ``UsageError`` with every problem found.
     """
+    try:
+        return _resolve(target, flags, environ, cwd, trust_all=trust_all)
+    except OSError as error:
+        # A folder that may not be entered, a name that is too long.
+        raise UsageError(f"{error.filename}: cannot be read: {error.strerror}") from None
+
+
+def _resolve(
+    target: str | None,
+    flags: Mapping[str, Any],
+    environ: Mapping[str, str],
+    cwd: Path,
+    *,
+    trust_all: bool,
+) -> Resolved:
     problems: list[str] = []
     folder, table, source = _find_file(target, cwd)
     raw: dict[str, Any] = {key: table[key] for key in table if key in _KEYS}
@@ -94,7 +111,8 @@ def resolve(
     if served:
         raw = {key: value for key, value in raw.items() if key not in ("service", "app")} | served
     raw.update(explicit)
-    texts, lists = _typed(raw, source, problems)
+    sources = dict.fromkeys(raw, source) | dict.fromkeys(explicit, "command line")
+    texts, lists = _typed(raw, sources, problems)
     serve = _serve_settings(table.get("serve", {}), flags, environ, source, problems)
     inputs = _inputs(raw.get("inputs", []), source, problems)
     if not problems and not any(texts.get(key) for key in ("model", "service", "app")):
@@ -106,6 +124,10 @@ def resolve(
     name = texts.get("name") or _default_name(texts, model_path, folder)
     if not _NAME.fullmatch(name):
         problems.append(f"name: expected letters, digits, '.', '_' or '-', found {name!r}")
+    if not _VERSION.fullmatch(texts.get("version", "1")):
+        problems.append(
+            f"version: expected printable ASCII without spaces and '/', found {texts['version']!r}"
+        )
     if problems:
         raise UsageError("\n".join(problems), tip="See boxship serve --help.")
     project = Project(
@@ -141,15 +163,19 @@ def _find_file(target: str | None, cwd: Path) -> tuple[Path, dict[str, Any], str
         return folder.resolve(), _read_toml(file), str(file)
     pyproject = folder / "pyproject.toml"
     if pyproject.is_file():
-        table = _read_toml(pyproject).get("tool", {}).get("boxship", {})
-        return folder.resolve(), table, f"{pyproject} [tool.boxship]"
+        source = f"{pyproject} [tool.boxship]"
+        tool = _read_toml(pyproject).get("tool", {})
+        table = tool.get("boxship", {}) if isinstance(tool, dict) else {}
+        if not isinstance(table, dict):
+            raise UsageError(f"{source}: expected a table, found {table!r}")
+        return folder.resolve(), table, source
     return folder.resolve(), {}, "command line"
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{file}: expected valid TOML, found an error: {error}") from None
     except OSError as error:
         raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
@@ -169,6 +195,8 @@ def _served(target: str | None, folder: Path, cwd: Path) -> dict[str, str]:
     if _URL.fullmatch(target):
         return {"model": target}
     path = cwd / target
+    if path.name == FILE_NAME and not path.exists():
+        raise UsageError(f"{path}: expected a project's settings, found nothing there")
     if path.is_dir() or path.name == FILE_NAME:
         if not (folder / FILE_NAME).is_file() and not (folder / "pyproject.toml").is_file():
             raise UsageError(_no_project(path))
@@ -198,12 +226,13 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         variable = contract.MODEL_PATH_VARIABLE if key == "model" else f"BOXSHIP_{key.upper()}"
         value = environ.get(variable)
         if value:
-            found[key] = value.split(",") if key in _LIST_KEYS else value
+            parts = [part.strip() for part in value.split(",")]
+            found[key] = [part for part in parts if part] if key in _LIST_KEYS else value
     return found
 
 
 def _typed(
-    raw: Mapping[str, Any], source: str, problems: list[str]
+    raw: Mapping[str, Any], sources: Mapping[str, str], problems: list[str]
 ) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
     texts: dict[str, str] = {}
     lists: dict[str, tuple[str, ...]] = {}
@@ -212,12 +241,12 @@ def _typed(
             if isinstance(value, str) and value:
                 texts[key] = value
             else:
-                problems.append(f"{source}: {key}: expected a text, found {value!r}")
+                problems.append(f"{sources[key]}: {key}: expected a text, found {value!r}")
         elif key in _LIST_KEYS:
             if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
                 lists[key] = tuple(value)
             else:
-                problems.append(f"{source}: {key}: expected a list of texts, found {value!r}")
+                problems.append(f"{sources[key]}: {key}: expected a list of texts, found {value!r}")
     return texts, lists
 
 
@@ -257,24 +286,30 @@ def _inputs(value: object, source: str, problems: list[str]) -> tuple[TensorSpec
     specs: list[TensorSpec] = []
     for index, entry in enumerate(value):
         where = f"{source}: inputs[{index}]"
-        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if not isinstance(name, str) or not name:
             problems.append(f'{where}: expected {{ name = "…", datatype = "…" }}, found {entry!r}')
             continue
-        problems += _unknown(entry, ("name", "datatype", "nullable", "description"), where)
-        datatype = entry.get("datatype", "FP64")
+        problems += _unknown(
+            entry, ("name", "datatype", "nullable", "description", "example"), where
+        )
+        datatype, nullable = entry.get("datatype", "FP64"), entry.get("nullable", False)
+        if not isinstance(nullable, bool):
+            problems.append(f"{where}.nullable: expected true or false, found {nullable!r}")
         if datatype not in DATATYPES:
             problems.append(
                 f"{where}.datatype: expected one of {', '.join(DATATYPES)}, found {datatype!r}"
             )
             continue
-        if entry.get("nullable") is True and not datatype.startswith(("FP", "BYTES")):
+        if nullable is True and not datatype.startswith(("FP", "BYTES")):
             problems.append(f"{where}.nullable: expected FP… or BYTES for it, found {datatype}")
         specs.append(
             TensorSpec(
-                name=entry["name"],
+                name=name,
                 datatype=datatype,
-                nullable=entry.get("nullable", False) is True,
+                nullable=nullable is True,
                 description=str(entry.get("description", "")),
+                example=entry.get("example"),
             )
         )
     names = [spec.name for spec in specs]
@@ -316,6 +351,9 @@ def _golden(
     """The golden request: a table, a named file, or ``golden.json`` beside the model."""
     content: Any = value
     where = "golden"
+    if value is not None and not isinstance(value, dict | str):
+        problems.append(f"golden: expected a file's name or a table, found {value!r}")
+        return None
     if not isinstance(value, dict):
         beside = Path(model_path).parent if model_path else folder
         path = (folder / value).resolve() if isinstance(value, str) else beside / GOLDEN_NAME
@@ -327,7 +365,7 @@ def _golden(
         except OSError as error:
             problems.append(f"golden: expected a file at {path}, found: {error.strerror}")
             return None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             problems.append(f"{path}: expected JSON, found an error: {error}")
             return None
     if not isinstance(content, dict) or not {"inputs", "outputs"} <= content.keys():
@@ -350,7 +388,15 @@ def _unknown_variables(environ: Mapping[str, str]) -> Sequence[str]:
     known = [option.variable for option in options()] + list(_OTHER_VARIABLES)
     known += [f"BOXSHIP_{key.upper()}" for key in (*_TEXT_KEYS, *_LIST_KEYS) if key != "model"]
     return [
-        f"environment variable {name} is unknown and ignored{_hint(name, known)}"
+        f"environment variable {name} is unknown and ignored{_variable_hint(name, known, environ)}"
         for name in sorted(environ)
         if name.startswith("BOXSHIP_") and name not in known
     ]
+
+
+def _variable_hint(name: str, known: Sequence[str], environ: Mapping[str, str]) -> str:
+    if "://" in environ[name]:
+        return " (Kubernetes injects such for a Service; enableServiceLinks: false stops it)"
+    plain = {f"BOXSHIP_SERVE_{option.key.upper()}": option.variable for option in options()}
+    plain["BOXSHIP_MODEL"] = contract.MODEL_PATH_VARIABLE
+    return f"; did you mean {plain[name]!r}?" if name in plain else _hint(name, known)

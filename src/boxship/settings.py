@@ -39,7 +39,10 @@ def seconds(*, zero: bool = False) -> Kind:
     def parse(value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            raise ValueError from None
         if not math.isfinite(number) or number < 0 or (number == 0 and not zero):
             raise ValueError
         return number

@@ -265,9 +265,11 @@ def test_another_scikit_learn_version_is_one_warning(tmp_path: Path) -> None:
     path.write_bytes(data.replace(here, b"9" * len(here)))
     loaded = pickles.load(path)
     assert loaded.warnings == (
-        f"The model was made with scikit-learn {'9' * len(here)} and is loaded with "
-        f"{sklearn.__version__}: its answers may differ. "
-        f"Install scikit-learn=={'9' * len(here)}, or train it again.",
+        (
+            f"The model was made with scikit-learn {'9' * len(here)} and is loaded with "
+            f"{sklearn.__version__}: its answers may differ. "
+            f"Install scikit-learn=={'9' * len(here)}, or train it again."
+        ),
     )
 
 
@@ -349,3 +351,15 @@ def test_a_regressor_of_many_small_arrays_needs_no_file_descriptor_for_each(tmp_
     loaded = pickles.load(path)
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
     assert np.array_equal(loaded.model.predict(ROWS), model.predict(ROWS))
+
+
+@pytest.mark.parametrize("trust", [False, True])
+def test_the_loss_that_older_versions_name_without_its_package_is_found(
+    trust: bool, tmp_path: Path
+) -> None:
+    """Elsewhere this is "No module named '_loss'"."""
+    path = tmp_path / "model"
+    data = pickle.dumps([GradientBoostingClassifier(n_estimators=2).fit(ROWS, LABELS)], 2)
+    assert b"csklearn._loss._loss\n" in data
+    path.write_bytes(data.replace(b"csklearn._loss._loss\n", b"c_loss\n"))
+    assert len(pickles.load(path, trust=trust).model[0].predict(ROWS)) == 80

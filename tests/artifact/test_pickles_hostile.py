@@ -124,7 +124,19 @@ HOSTILE: dict[str, bytes] = {
 }  # fmt: skip
 """Every one of these is refused by the scan, and again while loading."""
 
+WRAPPER = name("joblib.numpy_pickle", "NumpyArrayWrapper") + b")\x81"
+DTYPE = name("numpy", "dtype") + b"(X\x02\x00\x00\x00%stR"
+
 MISUSE: dict[str, bytes] = {
+    "maps an array of objects": (
+        WRAPPER + b"}(" + text("dtype") + DTYPE % b"O8" + text("shape") + b")" + text("allow_mmap")
+        + b"\x88ubN.."
+    ),
+    "hides an array behind another maker": (
+        name("sklearn.neighbors._kd_tree", "newObj") + WRAPPER[:-2]
+        + b"\x85R}(" + text("dtype") + DTYPE % b"O8" + text("shape") + b")ub"
+        + call("builtins", "eval", "1") + b".."
+    ),
     "calls what a call returned": call("builtins", "dict") + b")R.",
     "makes an instance of an instance": call("builtins", "dict") + b")\x81.",
     "sets attributes of a class": ORDINARY + b"N}" + text("predict") + b"Ns\x86b.",
@@ -253,6 +265,12 @@ BROKEN: dict[str, bytes] = {
     "dtype without state": name("numpy", "dtype") + b"(" + text("f8") + b"tR)b.",
     "an array without a shape": (
         b"\x80\x02" + name("joblib.numpy_pickle", "NumpyArrayWrapper") + b")\x81}b."
+    ),
+    "array of unknown size": WRAPPER + b"}(" + text("dtype") + DTYPE % b"x9" + text("shape") + b")ub.",
+    "array that is cut off": WRAPPER + b"}(" + text("dtype") + DTYPE % b"f8" + text("shape") + b"M\xff\xff\x85ub.",
+    "array in a frame": (
+        b"\x80\x04\x95" + struct.pack("<Q", 200) + WRAPPER + b"}(" + text("dtype") + DTYPE % b"f8"
+        + text("shape") + b")ub" + b"N" * 200 + b"."
     ),
     "arguments that are missing": b"\x80\x02cos\n",
 }  # fmt: skip

@@ -64,10 +64,10 @@ def test_a_module_in_a_package(tmp_path: Path) -> None:
     (tmp_path / "users_package" / "service.py").write_text(CODE)
     found: Any = import_target("users_package.service:Churn", [tmp_path])
     assert found.__module__ == "users_package.service"
-    with pytest.raises(UsageError, match="no module 'users_package.servce'") as caught:
+    with pytest.raises(UsageError, match=r"no module 'users_package\.servce'") as caught:
         import_target("users_package.servce:Churn", [tmp_path])
     assert caught.value.tip == "Did you mean 'users_package.service'?"
-    with pytest.raises(UsageError, match="'users_package.service' is no package"):
+    with pytest.raises(UsageError, match=r"'users_package\.service' is no package"):
         import_target("users_package.service.more:Churn", [tmp_path])
 
 
@@ -117,9 +117,7 @@ def test_a_module_that_is_not_there(tmp_path: Path, module: str) -> None:
         ("Box.inner.predict.x", "Define a subclass of boxship.Service"),
     ],
 )
-def test_an_attribute_that_is_not_there(
-    tmp_path: Path, module: str, attr: str, tip: str
-) -> None:
+def test_an_attribute_that_is_not_there(tmp_path: Path, module: str, attr: str, tip: str) -> None:
     with pytest.raises(UsageError, match=f"has no '{attr.rpartition('.')[2]}'") as caught:
         import_target(f"{module}:{attr}", [tmp_path])
     assert tip in caught.value.tip
@@ -128,7 +126,10 @@ def test_an_attribute_that_is_not_there(
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("x = 1\nimport no_such_package.part\n", ":2 imports 'no_such_package', and no such module"),
+        (
+            "x = 1\nimport no_such_package.part\n",
+            ":2 imports 'no_such_package', and no such module",
+        ),
         ("\n\nraise ValueError('oops')\n", r"ValueError: oops \(.*users_module_\d+.py:3\)"),
         ("def broken(:\n", r"SyntaxError: .*users_module_\d+.py:1\)"),
         ("from os import no_such_name\n", "ImportError: cannot import name 'no_such_name'"),

@@ -90,6 +90,7 @@ def test_an_answer_is_an_object(kind: Any, answer: Any, body: Any) -> None:
         (Verdict, 0.5, "expected answers of type Verdict, found float"),
         (Any, object(), "cannot be written as JSON: JSON cannot hold an object of type object"),
         (Any, {"a": 1 + 2j}, "cannot be written as JSON"),
+        (str, "\ud800", "cannot be written as JSON: .*surrogates not allowed"),
         (Any, {(1, 2): 3}, "cannot be written as JSON"),
     ],
 )
@@ -152,7 +153,11 @@ def test_a_missing_float_is_nan_and_a_missing_string_is_none() -> None:
         (float, ["x"], "the field 'value' of the answers is no tensor of FP64"),
         (int, [2**64], "the field 'value' of the answers is no tensor of INT64"),
         (list[float], [[1.0], [1.0, 2.0]], "the field 'value' of the answers is no tensor"),
-        (float, [[1.0]], r"expected one value per row in 'value', found an array of shape \[1, 1\]"),
+        (
+            float,
+            [[1.0]],
+            r"expected one value per row in 'value', found an array of shape \[1, 1\]",
+        ),
         (list[float], [1.0], r"expected one list of values per row in 'value', found .* \[1\]"),
         (Verdict, [{"score": 1, "label": "x"}], "answer 0 has no field 'rank'"),
         (Verdict, [3], "expected answers of type Verdict, found int"),

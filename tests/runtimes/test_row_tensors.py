@@ -69,14 +69,14 @@ def test_missing_values_are_null() -> None:
     rows = RUNTIME.rows_from_tensors({"age": np.ones((2, 1)), "count": count})
     assert [row.count for row in rows] == [None, 3]
     count = np.array([[math.nan], [3]])
-    with pytest.raises(InputError, match="expected an integer or null, found the number 3.0"):
+    with pytest.raises(InputError, match=r"expected an integer or null, found the number 3\.0"):
         RUNTIME.rows_from_tensors({"age": np.ones((2, 1)), "count": count})
 
 
 @pytest.mark.parametrize(
     ("tensors", "problems"),
     [
-        ({"age": np.array([[math.nan]])}, ["[0].age: expected a number >= 0.0, found null"]),
+        ({"age": np.array([[math.nan]])}, ["[0].age: expected a number, found null"]),
         ({"age": np.array([[math.inf]])}, ["age: expected finite numbers, found infinity"]),
         ({"age": np.array([[-1.0]])}, ["[0].age: expected a number >= 0.0, found the number -1.0"]),
         ({"age": np.ones((2, 3))}, ["age: expected one value per row, found shape [2, 3]"]),

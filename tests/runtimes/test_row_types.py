@@ -1,6 +1,6 @@
 """Type hints → signature: which hints are taken, and what is said of the others."""
 
-import datetime
+import datetime as dt
 import decimal
 import enum
 import inspect
@@ -63,7 +63,7 @@ class Row:
     colour: Colour = Colour.RED
     mixed: Mixed = Mixed.RED
     literal: Literal[1, 2] = 1
-    when: datetime.datetime | None = None
+    when: dt.datetime | None = None
     id: UUID | None = None
     price: decimal.Decimal | None = None
     raw: bytes = b""
@@ -94,7 +94,7 @@ class Row:
     ],
 )
 def test_a_field_is_a_tensor(
-    name: str, datatype: str, shape: tuple[int, ...], nullable: bool, required: bool
+    name: str, datatype: str, shape: tuple[int, ...], *, nullable: bool, required: bool
 ) -> None:
     specs = {column.spec.name: column.spec for column in row_columns(known(Row))}
     spec = specs[name]
@@ -166,6 +166,8 @@ def test_tensors_bear_the_names_of_json(kind: Any, names: list[str]) -> None:
         (npt.NDArray[np.floating[Any]], None, None),
         (npt.NDArray[np.number[Any]], None, None),
         (npt.NDArray[Any], None, None),
+        (np.ndarray[Any, np.dtype[np.floating]], None, None),
+        (npt.NDArray[np.longlong], "INT64", None),
         (np.ndarray[Any, Any], None, None),
         (np.ndarray[tuple[int, int, int], np.dtype[np.uint8]], "UINT8", 3),
     ],
@@ -316,7 +318,7 @@ def test_a_predict_of_another_form_shows_what_to_write(kind: type[Service], mess
     assert "def predict(self, rows: list[Customer]) -> list[float]" in caught.value.tip
 
 
-STRINGS = '''
+STRINGS = """
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -347,7 +349,7 @@ class Churn(Service):
 class BadField(Service):
     def predict(self, rows: list[Bad]) -> list[float]:
         return []
-'''
+"""
 
 
 def test_string_annotations_resolve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

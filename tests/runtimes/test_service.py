@@ -91,7 +91,7 @@ class AsyncChurn(Service):
 
 class Doubling(Service):
     def predict(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return rows.sum(axis=1) * np.float32(2)
+        return np.asarray(rows.sum(axis=1) * 2, np.float32)
 
 
 class Freely(Service):
@@ -238,10 +238,12 @@ def test_the_users_input_error_passes_through() -> None:
 
 def test_a_failing_async_predict_is_told_alike() -> None:
     class Async(Failing):
-        async def predict(self, rows: list[Customer]) -> list[float]:
+        async def predict(  # type: ignore[override]
+            self, rows: list[Customer]
+        ) -> list[float]:
             raise self.error
 
-    with pytest.raises(PredictionError, match="Async.predict raised ValueError"):
+    with pytest.raises(PredictionError, match=r"Async\.predict raised ValueError"):
         asyncio.run(ServiceRuntime(Async).run_async([Customer(1)]))
     with pytest.raises(InputError):
         asyncio.run(ServiceRuntime(Async(InputError("no"))).run_async([Customer(1)]))
@@ -271,7 +273,9 @@ def test_answers_that_are_no_list_of_the_same_length(result: Any, message: str) 
         ServiceRuntime(Returning(result)).run([Customer(1), Customer(2)])
 
 
-@pytest.mark.parametrize("result", [(0.25, 1.0), np.array([0.25, 1.0]), np.float32([0.25, 1.0])])
+@pytest.mark.parametrize(
+    "result", [(0.25, 1.0), np.array([0.25, 1.0]), np.array([0.25, 1.0], np.float32)]
+)
 def test_tuples_and_arrays_are_answers_too(result: Any) -> None:
     runtime = ServiceRuntime(Returning(result))
     answers = runtime.run([Customer(1), Customer(2)])
@@ -315,9 +319,7 @@ def test_an_array_service_takes_and_returns_tensors() -> None:
     runtime = ServiceRuntime(Doubling)
     assert runtime.row_type is None
     assert runtime.signature.columns is None
-    assert runtime.signature.inputs == (
-        TensorSpec(name="input", datatype="FP32", shape=(-1, -1)),
-    )
+    assert runtime.signature.inputs == (TensorSpec(name="input", datatype="FP32", shape=(-1, -1)),)
     outputs = runtime.run({"input": np.array([[1, 2], [3, 4]], np.float32)})
     assert outputs["value"].tolist() == [6.0, 14.0]
     assert outputs["value"].dtype == np.float32

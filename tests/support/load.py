@@ -134,9 +134,9 @@ class Load:
                 one = await ask(*connection, self._request, fresh=fresh)
                 self.sent.append(one)
                 fresh = False
+                await asyncio.sleep(self._pause_s)
                 if one.closing or one.fate is not Fate.ANSWERED:
                     break
-                await asyncio.sleep(self._pause_s)
             connection[1].close()
 
     async def _once(self) -> None:

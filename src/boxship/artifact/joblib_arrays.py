@@ -14,7 +14,7 @@ from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
 
 from boxship.artifact.pickle_load import Approved, Unpickler, find_class
 from boxship.artifact.pickle_scan import PickleReport
-from boxship.artifact.pickle_values import ARRAY_WRAPPER
+from boxship.artifact.pickle_values import ARRAY_WRAPPER, true_name
 
 
 class ArrayUnpickler(NumpyUnpickler):  # type: ignore[misc]
@@ -40,7 +40,7 @@ class ArrayUnpickler(NumpyUnpickler):  # type: ignore[misc]
         if (module, name) == ARRAY_WRAPPER:
             return ArrayWrapper
         if self.approved is None:
-            return super().find_class(module, name)
+            return super().find_class(*true_name(module, name))
         return find_class(self.report, self.approved, module, name)
 
 

@@ -9,7 +9,7 @@ from typing import IO, Any, Final
 
 from boxship.artifact.pickle_globals import SUBSTITUTES, is_listed
 from boxship.artifact.pickle_scan import PickleReport, in_modules
-from boxship.artifact.pickle_values import ARRAY_WRAPPER, python3_name
+from boxship.artifact.pickle_values import ARRAY_WRAPPER, true_name
 from boxship.errors import ModelError, UntrustedModelError
 
 Approved = Mapping[tuple[str, str], Any]
@@ -108,7 +108,7 @@ def unpickle(report: PickleReport, stream: IO[bytes], approved: Approved | None)
 
 def find_class(report: PickleReport, approved: Approved, module: str, name: str) -> Any:
     """What ``module.name`` is, if it was approved."""
-    key = python3_name(module, name)
+    key = true_name(module, name)
     if key in SUBSTITUTES:
         return _import(*SUBSTITUTES[key])
     if key not in approved:
@@ -130,5 +130,5 @@ class Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str, /) -> Any:
         if self._approved is None:
-            return super().find_class(module, name)
+            return super().find_class(*true_name(module, name))
         return find_class(self._report, self._approved, module, name)

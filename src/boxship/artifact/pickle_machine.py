@@ -18,8 +18,8 @@ from boxship.artifact.pickle_values import (
     Global,
     MalformedPickleError,
     Object,
-    python3_name,
     text_keys,
+    true_name,
 )
 
 _SKIP_BYTES: Final = 1 << 20
@@ -169,7 +169,7 @@ class Machine:
             self.stack.append(Object())
 
     def name(self, module: str, name: str, offset: int) -> Global:
-        key = python3_name(module, name)
+        key = true_name(module, name)
         self.findings.globals.setdefault(key, offset)
         return Global(key)
 

@@ -24,11 +24,16 @@ class MalformedPickleError(Exception):
     """The stream is not a pickle that any unpickler would read to its end."""
 
 
-def python3_name(module: str, name: str) -> tuple[str, str]:
-    """The name in Python 3's spelling: protocols 0 to 2 write ``__builtin__`` and ``copy_reg``."""
+MODULES: Final = {**IMPORT_MAPPING, "_loss": "sklearn._loss._loss"}
+"""Protocols 0 to 2 write Python 2's names. scikit-learn 1.4 to 1.8 call one extension ``_loss``,
+which is found only where something else has imported it."""
+
+
+def true_name(module: str, name: str) -> tuple[str, str]:
+    """Where Python 3 finds what the pickle calls ``module.name``."""
     if (module, name) in NAME_MAPPING:
         return NAME_MAPPING[module, name]
-    return IMPORT_MAPPING.get(module, module), name
+    return MODULES.get(module, module), name
 
 
 @dataclass

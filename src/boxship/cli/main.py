@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import boxship
 from boxship.cli import serve
-from boxship.errors import EXIT_USAGE, BoxshipError
+from boxship.errors import EXIT_INTERRUPTED, BoxshipError
 
 _EPILOG = """\
 example:
@@ -36,12 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = arguments.run(arguments)
     except BoxshipError as error:
-        print(f"boxship: {error.message}", file=sys.stderr)
-        if error.tip:
-            print(f"boxship: {error.tip}", file=sys.stderr)
+        for line in [*error.message.splitlines(), *error.tip.splitlines()]:
+            print(f"boxship: {line}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        return EXIT_USAGE
+        return EXIT_INTERRUPTED
     return code
 
 

@@ -65,7 +65,7 @@ def _import(name: str, search: Sequence[Path]) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
-            raise _no_module(name, error.name, search) from error
+            raise _no_module(error.name, search) from error
         raise ModelError(
             f"Importing {name} failed: {raised_at(error)} imports {error.name!r}, "
             "and no such module is installed here.",
@@ -78,11 +78,11 @@ def _import(name: str, search: Sequence[Path]) -> ModuleType:
         ) from error
 
 
-def _no_module(name: str, missing: str, search: Sequence[Path]) -> UsageError:
+def _no_module(missing: str, search: Sequence[Path]) -> UsageError:
     folders = list(dict.fromkeys(folder.resolve() for folder in search))
-    if missing != name and missing in sys.modules:
-        return UsageError(f"There is no module {name!r}: {missing!r} is no package.")
     parent, _, last = missing.rpartition(".")
+    if parent and not hasattr(sys.modules.get(parent), "__path__"):
+        return UsageError(f"There is no module {missing!r}: {parent!r} is no package.")
     found = {
         entry.stem
         for folder in folders

@@ -19,13 +19,17 @@ from boxship.errors import UsageError
 
 @dataclass(frozen=True)
 class Field:
-    """One field. ``name`` is its key in JSON, ``attribute`` its name in Python."""
+    """One field. ``name`` is its key in JSON, ``attribute`` its name in Python.
+
+    ``written`` is its key in the JSON of an answer, where pydantic has another one there.
+    """
 
     name: str
     attribute: str
     hint: Any
     required: bool
     description: str = ""
+    written: str = ""
 
 
 @dataclass(frozen=True)
@@ -215,6 +219,7 @@ def _pydantic_record(kind: Any) -> Record:
             hint=info.annotation,
             required=info.is_required(),
             description=info.description or "",
+            written=(info.serialization_alias or name) if hasattr(kind, "model_dump") else name,
         )
         for name, info in kind.__pydantic_fields__.items()
     )

@@ -1,9 +1,10 @@
 """JSON bodies → rows of the service's type, strictly, with every problem named."""
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, Protocol
 
 import msgspec
@@ -199,26 +200,26 @@ class PydanticDecoder:
             # pydantic reads 1e999 as infinity; msgspec refuses it.
             msgspec.json.decode(body)
         except msgspec.ValidationError as error:
-            raise RefusedError(
-                lambda rows: chain(non_finite(rows, ()), self._problems(body, single=single))
-            ) from error
+            raise RefusedError(self._problems) from error
         try:
             return [self._one.validate_json(body)] if single else self._many.validate_json(body)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            if first["type"] == "json_invalid":
-                raise ValueError(first["msg"].removeprefix("Invalid JSON: ")) from error
-            raise RefusedError(lambda _: self._problems(body, single=single)) from error
+            # One by one, since the details of every row at once can take seconds.
+            if error.error_count() == 1 and error.errors()[0]["type"] == "json_invalid":
+                raise ValueError(error.errors()[0]["msg"].removeprefix("Invalid JSON: ")) from error
+            raise RefusedError(self._problems) from error
 
-    def _problems(self, body: bytes, *, single: bool) -> Iterator[Problem]:
+    def _problems(self, rows: list[Any]) -> Iterator[Problem]:
         from pydantic import ValidationError
 
-        try:
-            (self._one if single else self._many).validate_json(body)
-        except ValidationError as error:
-            for detail in error.errors(include_url=False, include_context=False):
-                loc = (0, *detail["loc"]) if single else detail["loc"]
-                yield self._problem(detail["type"], loc, detail["msg"], detail["input"])
+        for index, row in enumerate(rows):
+            yield from non_finite(row, (index,))
+            try:
+                self._one.validate_json(json.dumps(row))
+            except ValidationError as error:
+                for detail in error.errors(include_url=False, include_context=False):
+                    loc = (index, *detail["loc"])
+                    yield self._problem(detail["type"], loc, detail["msg"], detail["input"])
 
     def _problem(self, kind: str, loc: Loc, message: str, value: Any) -> Problem:
         name = str(loc[-1]) if loc else ""

@@ -13,6 +13,18 @@ from boxship.runtimes.records import Field, Record, arms, bare, item_of, record_
 from boxship.signature import NUMPY_DTYPES, Datatype, TensorSpec
 
 DATATYPE_OF_DTYPE: dict[str, Datatype] = {dtype: name for name, dtype in NUMPY_DTYPES.items()}
+_ABSTRACT: tuple[type, ...] = (
+    np.generic,
+    np.number,
+    np.integer,
+    np.signedinteger,
+    np.unsignedinteger,
+    np.inexact,
+    np.floating,
+    np.complexfloating,
+    np.flexible,
+    np.character,
+)
 _SCALARS: dict[type, Datatype] = {bool: "BOOL", int: "INT64", float: "FP64", str: "BYTES"}
 
 
@@ -90,6 +102,7 @@ def json_column(field: Field, shape: tuple[int, ...]) -> Column:
 
 
 def _answer_column(field: Field) -> Column:
+    field = dataclasses.replace(field, name=field.written or field.name)
     column = _column(field, (-1,))
     if column.spec.nullable and column.spec.datatype in ("INT64", "BOOL"):
         # No array of integers holds a missing one.
@@ -159,7 +172,4 @@ def _datatype_of_numpy(scalar: Any) -> Datatype | None:
         return None
     if issubclass(scalar, np.str_ | np.bytes_ | np.object_):
         return "BYTES"
-    try:
-        return DATATYPE_OF_DTYPE.get(np.dtype(scalar).name)
-    except TypeError:
-        return None
+    return None if scalar in _ABSTRACT else DATATYPE_OF_DTYPE.get(np.dtype(scalar).name)

@@ -7,6 +7,7 @@ type, so that one answer names everything that must be mended.
 import enum
 import json
 import math
+import re
 import typing
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
@@ -31,16 +32,21 @@ _WORDS = {
     "array": "a list",
 }
 _LONGEST_INTEGER = 400
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def load_json(body: bytes) -> Any:
     """The JSON of ``body``, with numbers beyond a double's range as infinity."""
     try:
-        return json.loads(body, parse_int=_integer)
+        value = json.loads(body, parse_int=_integer, parse_constant=_no_constant)
+        if _SURROGATE.search(body):
+            # Half a surrogate pair is no text: it could not even be quoted in the answer.
+            json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise too_deep() from None
     except ValueError as error:
         raise malformed(error, body) from error
+    return value
 
 
 def malformed(error: ValueError, body: bytes) -> MalformedError:
@@ -184,6 +190,10 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= _LONGEST_INTEGER else math.inf
 
 
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
 def _short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -231,13 +241,10 @@ def _leaf_problems(value: Any, hint: Any, loc: Loc) -> Iterator[Problem]:
 def _wanted(message: str, hint: Any) -> str:
     """A message of msgspec as what was expected: ``Expected `int` >= 0, got …`` → an integer >= 0."""
     message = message.partition(" - at `$")[0]
-    if message.startswith("Expected "):
-        words = message.removeprefix("Expected ").partition(", got")[0]
-        start, mark, rest = words.partition("`")
-        names, closing, bounds = rest.partition("`")
-        if mark and closing:
-            return start + " or ".join(_WORDS.get(n, f"a {n}") for n in names.split(" | ")) + bounds
-        return words
+    if message.startswith("Expected `"):
+        names, _, bounds = message.removeprefix("Expected `").partition("`")
+        words = " or ".join(_WORDS.get(name, f"a {name}") for name in names.split(" | "))
+        return words + bounds.partition(", got")[0]
     if message.startswith("Invalid enum value"):
         return expected(hint)
     return f"what the model's own check accepts ({message})"

@@ -1,5 +1,6 @@
 """JSON Schema of rows and answers (2020-12, as in OpenAPI 3.1)."""
 
+import datetime as dt
 import math
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -7,12 +8,13 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from boxship.runtimes.records import Record, is_pydantic, record_of, records_in
+from boxship.runtimes.records import Record, arms, bare, is_pydantic, record_of, records_in
 from boxship.runtimes.row_columns import array_hint, scalar_datatype
 from boxship.runtimes.row_examples import Schema
 from boxship.runtimes.row_types import AnswerHint
 
 REF_TEMPLATE = "#/components/schemas/{name}"
+_TIMES: Mapping[Any, str] = {dt.datetime: "date-time", dt.time: "time"}
 _JSON_TYPES: Mapping[str, str] = {
     "BOOL": "boolean",
     "BYTES": "string",
@@ -26,11 +28,13 @@ def row_schema(record: Record, ref_template: str = REF_TEMPLATE) -> tuple[Schema
     """The schema of one row, and the components that it refers to."""
     schema, components = _schema(record.type, ref_template, "validation")
     for inner in records_in(record.type):
-        properties = components.get(inner.name)
-        if inner.closed and properties is not None:
-            properties.setdefault("additionalProperties", False)
-    for field in components.get(record.name, schema).get("properties", {}).values():
-        _bound_integers(field)
+        component = components.get(inner.name, {})
+        if inner.closed and component:
+            component.setdefault("additionalProperties", False)
+        for field in inner.fields:
+            _name_times(component.get("properties", {}).get(field.name), field.hint)
+    for written in components[record.name].get("properties", {}).values():
+        _bound_integers(written)
     return schema, components
 
 
@@ -100,6 +104,16 @@ def _array_value(hint: AnswerHint) -> Schema:
             for _ in range(rank - 1):
                 free = {"type": "array", "items": free}
             return free
+
+
+def _name_times(written: Schema | None, hint: Any) -> None:
+    """Msgspec leaves out the format of a time that may or may not have a zone."""
+    kinds, _ = arms(hint)
+    form = _TIMES.get(bare(kinds[0])) if len(kinds) == 1 else None
+    if form is not None and written is not None:
+        for part in written.get("anyOf", [written]):
+            if part.get("type") == "string":
+                part.setdefault("format", form)
 
 
 def _bound_integers(schema: Any) -> None:

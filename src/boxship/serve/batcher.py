@@ -7,11 +7,12 @@ as soon as a slot is free, with whatever waits then.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Generic, TypeVar
 
-from boxship.errors import OverloadedError
+from boxship.errors import OverloadedError, PredictionError
 
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
@@ -78,9 +79,16 @@ class Batcher(Generic[Batch, Result]):
                 f"the queue is full: {self._max_queue_size} requests wait for the model"
             )
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(batch, rows, kind, future, perf_counter()))
+        waiting = _Waiting(batch, rows, kind, future, perf_counter())
+        self._queue.append(waiting)
         self._fill_slots()
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            # A caller that has gone must not keep another out of the queue.
+            with suppress(ValueError):
+                self._queue.remove(waiting)
+            raise
 
     def _fill_slots(self) -> None:
         while self._free_slots and self._queue:
@@ -119,11 +127,12 @@ class Batcher(Generic[Batch, Result]):
                 merged = self._work.merge([waiting.batch for waiting in chosen])
                 answers = await self._timed(merged, chosen)
                 parts = self._work.split(answers, [waiting.rows for waiting in chosen])
+                pairs = list(zip(chosen, parts, strict=True))
             except Exception:  # noqa: BLE001 (whose rows are at fault shows when each runs alone)
                 for waiting in chosen:
                     await self._run_alone(waiting)
             else:
-                for waiting, part in zip(chosen, parts, strict=True):
+                for waiting, part in pairs:
                     if not waiting.future.done():
                         waiting.future.set_result(part)
         else:
@@ -143,7 +152,14 @@ class Batcher(Generic[Batch, Result]):
 
     async def _timed(self, batch: Batch, chosen: Sequence[_Waiting[Batch, Result]]) -> Result:
         started = perf_counter()
-        answers = await self._work.execute(batch)
+        try:
+            answers = await self._work.execute(batch)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # Not this call was cancelled, but something that the model itself waited for.
+            raise PredictionError("what the model waited for was cancelled") from None
         self._observe(
             Timing(
                 rows=sum(waiting.rows for waiting in chosen),

@@ -1,6 +1,7 @@
 """What the supervisor and a worker say to each other: JSON lines over a socket pair."""
 
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,8 @@ class WorkerEnd:
 
     def send(self, message: Message) -> None:
         """Say it; a supervisor that is gone hears nothing, and the worker ends on its own."""
-        self.sock.sendall(encode(message))
+        with suppress(ConnectionError):
+            self.sock.sendall(encode(message))
 
     @property
     def buffered(self) -> bool:
@@ -99,7 +101,11 @@ class WorkerEnd:
     def receive(self) -> Message | None:
         """The next message; None when the supervisor is gone. Blocks as the socket does."""
         while not self.buffered:
-            chunk = self.sock.recv(65536)
+            try:
+                chunk = self.sock.recv(65536)
+            except ConnectionError:
+                # It ended before it read all that was said to it.
+                return None
             if not chunk:
                 return None
             self._buffer += chunk

@@ -59,7 +59,7 @@ class Front:
             return json_response(503, state.body(), retry)
         if path == f"{contract.V2}/health/ready":
             return json_response(503, {"ready": False}, retry)
-        return statuses.text_response(503, str(state.body()["detail"]), path, retry)
+        return statuses.text_response(503, state.reason, path, retry)
 
 
 def _metrics() -> Response:

@@ -33,9 +33,17 @@ class Golden:
     def read(cls, content: Mapping[str, Any]) -> "Golden":
         """From ``golden.json`` or ``boxship.toml``."""
         tolerance = content.get("tolerance", _TOLERANCE)
-        if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or tolerance < 0:
-            raise BoxshipError(f"golden.tolerance: expected a number, found {tolerance!r}.")
-        return cls(content["inputs"], content["outputs"], float(tolerance))
+        if not _is_number(tolerance) or not 0 <= tolerance < math.inf:
+            raise BoxshipError(
+                f"golden.tolerance: expected a number of at least 0, found {tolerance!r}."
+            )
+        outputs = content["outputs"]
+        if _is_v2(content["inputs"]) and not _names_all(outputs):
+            raise BoxshipError(
+                "golden.outputs: expected a list of V2 tensors, as golden.inputs is "
+                f'([{{"name": …, "data": […]}}]), found {outputs!r:.80}.'
+            )
+        return cls(content["inputs"], outputs, float(tolerance))
 
     async def ask(self, model: ServedModel, *, max_rows: int) -> None:
         """Raise ``GoldenMismatchError`` unless the model answers as it should."""
@@ -62,7 +70,7 @@ class Golden:
         found = {output["name"]: output for output in msgspec.json.decode(answer.body)["outputs"]}
         # Only what is named is compared: data alone, or shape and datatype as well.
         return [
-            {key: found.get(wanted.get("name"), {}).get(key) for key in wanted}
+            {key: found.get(wanted["name"], {}).get(key) for key in wanted}
             for wanted in self.outputs
         ]
 
@@ -74,6 +82,14 @@ def _is_v2(inputs: Any) -> bool:
         and all(
             isinstance(entry, dict) and {"name", "datatype"} <= entry.keys() for entry in inputs
         )
+    )
+
+
+def _names_all(outputs: Any) -> bool:
+    return (
+        isinstance(outputs, list)
+        and bool(outputs)
+        and all(isinstance(entry, dict) and "name" in entry for entry in outputs)
     )
 
 

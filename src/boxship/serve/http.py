@@ -6,6 +6,7 @@ import json
 import socket
 from typing import Any
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -19,13 +20,17 @@ _LINGER_S = 1.0
 
 
 class Connection(HttpToolsProtocol):
-    """One connection, with limits on the time and size of request headers."""
+    """One connection, with limits on the time and size of request headers.
+
+    Whatever a client sends, it gets the answers to its whole requests first.
+    """
 
     flow: FlowControl
     header_timeout_s = contract.HEADER_TIMEOUT_S
-    _header_timer: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None
     _in_headers = False
     _header_bytes = 0
+    _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client that connects and says nothing is an idle one."""
@@ -38,21 +43,67 @@ class Connection(HttpToolsProtocol):
         """Forget the timers: they would hold the connection's memory until they fire."""
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
-        self._unset_header_timer()
+        self._unset_timer()
 
     def data_received(self, data: bytes) -> None:
         """Parse, then see whether the headers are still on their way."""
-        super().data_received(data)
-        if self.transport.is_closing():
+        if self._refused:
+            return
+        self._unset_keepalive_if_required()
+        unfinished = self.scope if self._in_headers else None
+        self._feed(data)
+        if self.transport.is_closing() or self._refused:
             return
         if self._in_headers:
-            self._header_bytes += len(data)
+            self._header_bytes += len(data) if self.scope is unfinished else 0
             if self._header_bytes > contract.MAX_HEADER_BYTES:
-                self._refuse(431, f"headers larger than {contract.MAX_HEADER_BYTES} bytes")
-            elif self._header_timer is None:
-                self._header_timer = self.loop.call_later(
+                self._refuse_headers()
+            elif self._timer is None:
+                self._timer = self.loop.call_later(
                     self.header_timeout_s, self._refuse, 408, "the request headers took too long"
                 )
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            # The headers' size is the one thing that stops the parser from our side.
+            if self._header_bytes > contract.MAX_HEADER_BYTES:
+                self._refuse_headers()
+            else:
+                self._refuse(400, "expected an HTTP/1.1 request, found something else")
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+            else:
+                self._decline_upgrade(data[upgrade.args[0] :])
+
+    def _should_upgrade(self) -> bool:
+        is_handshake: bool = self.parser.get_method() == b"GET" and super()._should_upgrade()
+        return is_handshake
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Read the request again as the plain one it is too; the parser has skipped its body.
+
+        Java's HTTP client offers h2c with each request, bodies included.
+        """
+        version = self.parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
+        lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self._feed(b"\r\n".join([*lines, b"\r\n"]) + rest)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """A client that has sent all it has may still wait for its answer."""
+        if self._refused:
+            return False
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if self._in_headers or (answering and self.cycle.more_body):
+            self._refuse(400, "the request ended before it was whole")
+            return False
+        if answering:
+            self.cycle.keep_alive = False
+        return answering
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
@@ -63,32 +114,59 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The last byte of the headers."""
         self._in_headers = False
-        self._unset_header_timer()
-        super().on_headers_complete()
+        self._unset_timer()
+        self._header_bytes = len(self.url) + sum(len(one) + len(two) for one, two in self.headers)
+        if self._header_bytes > contract.MAX_HEADER_BYTES:
+            raise ValueError("headers too large")
+        if not self._declines_upgrade:
+            super().on_headers_complete()
 
-    def send_400_response(self, msg: str) -> None:
-        """What is no HTTP request gets one JSON answer and the end of the connection."""
-        self._refuse(400, msg.removesuffix("."))
+    def on_message_complete(self) -> None:
+        """The last byte of a request."""
+        if not self._declines_upgrade:
+            super().on_message_complete()
+
+    @property
+    def _declines_upgrade(self) -> bool:
+        # To the parser every CONNECT is an upgrade; it has no path and ends as a bad request.
+        upgrade = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        return upgrade and not self._should_upgrade()
 
     @property
     def awaits_request(self) -> bool:
         """Whether a client has connected and its first request may be on the way."""
-        return self.cycle is None
+        return self.cycle is None and not self._refused
+
+    def _refuse_headers(self) -> None:
+        self._refuse(431, f"headers larger than {contract.MAX_HEADER_BYTES} bytes")
 
     def _refuse(self, status: int, detail: str) -> None:
-        self._unset_header_timer()
+        """Read no further: answer with ``status``, or with what whole requests still wait for."""
+        self._refused = True
+        self._unset_timer()
+        if self.cycle is not None and not self.cycle.response_complete:
+            if not self.cycle.more_body:
+                self.cycle.keep_alive = False
+                return
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            if self.cycle.response_started or self.pipeline:
+                self.transport.close()
+                return
         body = json.dumps({"detail": detail}).encode()
         head = (
             b"content-type: application/json\r\n"
             b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
         )
         self.transport.write(STATUS_LINE[status] + head + body)
-        self.transport.close()
+        # A close over bytes that nobody has read is a reset, which overtakes the answer.
+        self.transport.write_eof()
+        self._timer = self.loop.call_later(_LINGER_S, self.transport.close)
 
-    def _unset_header_timer(self) -> None:
-        if self._header_timer is not None:
-            self._header_timer.cancel()
-            self._header_timer = None
+    def _unset_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class HttpServer:

@@ -25,6 +25,7 @@ _DETAILS = {
     Phase.LOAD: "model loading",
     Phase.WARM_UP: "model warming up",
     Phase.GOLDEN: "golden request running",
+    Phase.READY: "ready",
     Phase.DRAINING: "draining",
 }
 
@@ -43,9 +44,9 @@ class State:
         return self.phase is Phase.READY
 
     @property
-    def accepts(self) -> bool:
-        """Whether predictions are answered at all; a draining server still does."""
-        return self.phase in (Phase.READY, Phase.DRAINING)
+    def reason(self) -> str:
+        """Why the server is not ready, in words."""
+        return self.detail or _DETAILS[self.phase]
 
     def body(self) -> dict[str, Any]:
         """What ``/ready`` answers."""
@@ -53,7 +54,7 @@ class State:
             return {"status": "ready"}
         body: dict[str, Any] = {
             "status": "not_ready",
-            "detail": self.detail or _DETAILS[self.phase],
+            "detail": self.reason,
             "phase": self.phase.value,
         }
         if self.percent is not None:

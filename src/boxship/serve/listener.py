@@ -8,6 +8,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from boxship.errors import AddressError
 
@@ -30,21 +31,24 @@ _RETRY_S = 0.1
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens on ``host:port``; raises ``AddressError``."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            # "::" takes IPv4 as well: one address for a dual-stack cluster.
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        sock.bind((host, port))
-        sock.listen(_BACKLOG)
-    except OSError as error:
-        sock.close()
-        raise AddressError(
-            f"Cannot listen on {host}:{port}: {error.strerror or error}.",
-            tip="Choose another address with --port (or PORT) and --host, or end what uses it.",
-        ) from None
-    sock.setblocking(False)
+    with ExitStack() as stack:
+        try:
+            sock = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                # "::" takes IPv4 as well: one address for a dual-stack cluster.
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            sock.bind((host, port))
+            sock.listen(_BACKLOG)
+        except (OSError, TypeError) as error:
+            # TypeError: a host that is no name, such as one with an overlong label.
+            reason = getattr(error, "strerror", None) or error
+            raise AddressError(
+                f"Cannot listen on {host}:{port}: {reason}.",
+                tip="Choose another address with --port (or PORT) and --host, or end what uses it.",
+            ) from None
+        sock.setblocking(False)
+        stack.pop_all()
     return sock
 
 
@@ -83,6 +87,7 @@ class Acceptor:
         self._protocol_factory = protocol_factory
         self._loop = asyncio.get_running_loop()
         self._handshakes: set[asyncio.Task[object]] = set()
+        self._retry: asyncio.TimerHandle | None = None
         self.accepting = False
 
     def resume(self) -> None:
@@ -93,6 +98,9 @@ class Acceptor:
 
     def pause(self) -> None:
         """Leave new connections to the other processes that hold the socket."""
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
         if self.accepting:
             self.accepting = False
             self._loop.remove_reader(self._sock)
@@ -118,7 +126,7 @@ class Acceptor:
             logger.warning("cannot accept a connection: %s", error.strerror)
             if self.accepting:
                 self.pause()
-                self._loop.call_later(_RETRY_S, self.resume)
+                self._retry = self._loop.call_later(_RETRY_S, self.resume)
             return False
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,6 +1,7 @@
 """One HTTP request and one response, over plain ASGI."""
 
 import asyncio
+import re
 import secrets
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -20,10 +21,17 @@ Header = tuple[bytes, bytes]
 
 JSON = b"application/json"
 
-_DISCARD_S = 5.0
+_DISCARD_S = 30.0
+_DISCARD_IDLE_S = 5.0
 _ID_LENGTH = 128
 _ids = count(1)
 _id_prefix = secrets.token_hex(6)
+# https://www.w3.org/TR/trace-context/: version, trace id, parent id, flags; all zeros are none.
+# A version after 00 may say more at the end.
+_TRACEPARENT_FORM = re.compile(
+    rb"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+    rb"(?:-[!-~]{1,64})?"
+)
 
 
 class TooLargeError(RequestError):
@@ -95,6 +103,14 @@ class Request:
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
+    @property
+    def is_last(self) -> bool:
+        """Whether the client ends its connection with this request."""
+        return (
+            b"close" in self.headers.get(b"connection", b"").lower()
+            or self.scope["http_version"] == "1.0"
+        )
+
     def request_id(self) -> str:
         """The client's ``X-Request-ID``, else its trace's id, else a new one."""
         given = self.headers.get(b"x-request-id")
@@ -104,9 +120,9 @@ class Request:
 
     def trace_id(self) -> str:
         """The trace id of a W3C ``traceparent``, or nothing."""
-        parts = self.headers.get(b"traceparent", b"").split(b"-")
-        well_formed = len(parts) >= 4 and len(parts[1]) == 32 and parts[1].isalnum()
-        return parts[1].decode("ascii", "replace") if well_formed else ""
+        given = self.headers.get(b"traceparent")
+        match = _TRACEPARENT_FORM.fullmatch(given) if given else None
+        return match[1].decode() if match else ""
 
     def expect_json(self) -> None:
         """Raise ``MediaTypeError`` for a body that says it is something else than JSON."""
@@ -134,7 +150,7 @@ class Request:
         if len(body) > self.limits.max_bytes:
             raise self._too_large(f"{len(body)} bytes")
         encoding = self.headers.get(b"content-encoding")
-        return body if encoding is None else self._decompressed(body, encoding)
+        return body if encoding is None else self._decompressed(body, encoding.strip().lower())
 
     async def _read(self) -> bytes:
         body = bytearray()
@@ -174,6 +190,12 @@ class Request:
             raise self._too_large("more once decompressed")
         if not inflate.eof:
             raise MalformedError(f"expected a whole {encoding.decode()} body, found it cut off")
+        if inflate.unused_data:
+            # A second member could hold the rest of the rows; half of them is no answer.
+            raise MalformedError(
+                f"expected one {encoding.decode()} stream, "
+                f"found {len(inflate.unused_data)} bytes after its end"
+            )
         return plain
 
     async def discard(self) -> None:
@@ -186,12 +208,10 @@ class Request:
             return
         try:
             async with asyncio.timeout(_DISCARD_S):
-                read = 0
-                while read <= self.limits.max_bytes:
-                    message = await self.receive()
-                    read += len(message.get("body", b""))
-                    if message["type"] == "http.disconnect" or not message.get("more_body"):
-                        break
+                more = True
+                while more:
+                    async with asyncio.timeout(_DISCARD_IDLE_S):
+                        more = (await self.receive()).get("more_body", False)
         except TimeoutError:
             pass  # slower than anybody waits: its answer may get lost
         self._unread = False
@@ -200,14 +220,14 @@ class Request:
 async def respond(
     send: Send, request: Request, response: Response, headers: list[Header], *, close: bool
 ) -> None:
-    """Send ``response``; with ``close`` the connection ends with it."""
+    """Send ``response``; with ``close`` the connection ends with it, as the client may wish."""
     length = str(len(response.body)).encode()
     head = [(b"content-type", response.content_type), (b"content-length", length)]
     head += [*response.headers, *headers]
     if close:
         head.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": response.status, "headers": head})
-    if close and request._unread:  # noqa: SLF001 (one noun, two shapes)
+    if (close or request.is_last) and request._unread:  # noqa: SLF001 (one noun, two shapes)
         await send({"type": "http.response.body", "body": response.body, "more_body": True})
         await request.discard()
         await send({"type": "http.response.body", "body": b""})

@@ -18,7 +18,7 @@ from boxship.runtimes.base import Array, Runtime, Tensors
 from boxship.runtimes.service import ServiceRuntime
 from boxship.serve import explain
 from boxship.serve.rows import RowsCodec
-from boxship.signature import Signature
+from boxship.signature import NUMPY_DTYPES, Signature
 
 ASYNC_SLOTS = 64
 """Concurrent batches of an ``async def predict``, which waits for others rather than computes."""
@@ -93,7 +93,9 @@ class TensorModel:
         matrix = self.signature.matrix
         if matrix is not None and matrix.name not in {s.name for s in self.signature.inputs}:
             columns = [tensors[spec.name] for spec in self.signature.inputs]
-            tensors = {matrix.name: np.concatenate(columns, axis=1)}
+            together = np.concatenate(columns, axis=1)
+            dtype = NUMPY_DTYPES[matrix.datatype]
+            tensors = {matrix.name: together.astype(dtype, copy=False)}
         return tensors, _rows_in(tensors)
 
     def to_tensors(self, outputs: Tensors) -> Tensors:

@@ -110,7 +110,8 @@ def allot(
             )
     threads = max(1, math.floor(resources.cpus / chosen))
     reasons.append(_choice(chosen, threads, whole=whole, asked=workers is not None))
-    reasons.append(_cost(chosen, model_bytes, shared=shared_model))
+    if model_bytes:
+        reasons.append(_cost(chosen, model_bytes, shared=shared_model))
     if memory is not None and _need(chosen, model_bytes, shared=shared_model) > memory:
         advice = " or lower the number of workers" if chosen > 1 else ""
         reasons.append(
@@ -217,6 +218,8 @@ def _count(number: int, noun: str) -> str:
 
 
 def _size(size: int) -> str:
+    if size < MIB:
+        return f"{math.ceil(size / 1024)} KiB"
     if size >= 10 * 1024 * MIB:
         return f"{size / (1024 * MIB):.1f} GiB"
     return f"{size / MIB:.1f} MiB" if size < 10 * MIB else f"{size / MIB:.0f} MiB"

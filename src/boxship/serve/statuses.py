@@ -22,7 +22,7 @@ from boxship.serve.messages import (
     json_response,
 )
 
-_STATUSES: dict[type[RequestError], int] = {
+_STATUSES: dict[type, int] = {
     MalformedError: 400,
     InputError: 422,
     UnknownModelError: 404,
@@ -42,7 +42,8 @@ def is_v2(path: str) -> bool:
 
 def error_response(error: RequestError, path: str) -> Response:
     """The answer to a request that failed: FastAPI's shape, or the protocol's under /v2."""
-    status = _STATUSES[type(error)]
+    # A service may raise a class of its own that derives from one of these.
+    status = next((_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES), 500)
     headers: tuple[Header, ...] = ()
     if isinstance(error, OverloadedError):
         headers = ((b"retry-after", str(error.retry_after_s).encode()),)
