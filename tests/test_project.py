@@ -183,14 +183,14 @@ FILE = 'model = "a.pkl"\n[serve]\nport = 1001\nworkers = 1\n'
 
 
 @pytest.mark.parametrize(
-    ("content", "environ", "flags", "port", "workers"),
+    ("content", "environ", "flags", "expected"),
     [
-        ('model = "a.pkl"', {}, {}, 8080, "auto"),
-        (FILE, {}, {}, 1001, 1),
-        (FILE, {"PORT": "1002", "BOXSHIP_SERVE_WORKERS": "2"}, {}, 1002, 2),
-        (FILE, {"PORT": "1002"}, {"port": "1003", "workers": "auto"}, 1003, "auto"),
-        (FILE, {"PORT": "", "BOXSHIP_SERVE_WORKERS": ""}, {}, 1001, 1),
-        (FILE, {"PORT": "none"}, {"port": "1003"}, 1003, 1),
+        ('model = "a.pkl"', {}, {}, (8080, "auto")),
+        (FILE, {}, {}, (1001, 1)),
+        (FILE, {"PORT": "1002", "BOXSHIP_SERVE_WORKERS": "2"}, {}, (1002, 2)),
+        (FILE, {"PORT": "1002"}, {"port": "1003", "workers": "auto"}, (1003, "auto")),
+        (FILE, {"PORT": "", "BOXSHIP_SERVE_WORKERS": ""}, {}, (1001, 1)),
+        (FILE, {"PORT": "none"}, {"port": "1003"}, (1003, 1)),
     ],
     ids=["default", "file", "environment", "flag", "empty-is-unset", "only-the-winner-is-read"],
 )
@@ -199,11 +199,10 @@ def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(
     content: str,
     environ: dict[str, str],
     flags: dict[str, str],
-    port: int,
-    workers: object,
+    expected: tuple[int, object],
 ) -> None:
     found = project(cwd=written(tmp_path, content), environ=environ, flags=flags).serve
-    assert (found.port, found.workers) == (port, workers)
+    assert (found.port, found.workers) == expected
 
 
 def test_the_same_order_for_what_is_served(tmp_path: Path) -> None:
@@ -268,13 +267,17 @@ def test_every_problem_is_reported() -> None:
         f"{file}: code: expected a list of texts, found 'src'",
         f"{file} [serve]: unknown key 'worker'; did you mean 'workers'?",
         f"{file}: serve.port: expected a whole number of at least 0 and at most 65535, found 70000",
-        "environment variable BOXSHIP_SERVE_MAX_ROWS: expected a whole number of at least 1, "
-        "found 'many'",
+        (
+            "environment variable BOXSHIP_SERVE_MAX_ROWS: expected a whole number of at least 1, "
+            "found 'many'"
+        ),
         f"{file}: serve.drain_delay_s: expected a number of seconds, zero or more, found -1",
         f"{file}: serve.access_log: expected true or false, found 'perhaps'",
         f"{file}: inputs[0].datatype: expected one of {datatypes}, BYTES, found 'INTEGER'",
-        f'{file}: inputs[1]: expected {{ name = "…", datatype = "…" }}, '
-        "found {'datatype': 'FP64'}",
+        (
+            f'{file}: inputs[1]: expected {{ name = "…", datatype = "…" }}, '
+            "found {'datatype': 'FP64'}"
+        ),
         f"{file}: inputs[2]: unknown key 'dtype'; did you mean 'datatype'?",
         f"{file}: service and app exclude each other; keep one of them",
     ]
@@ -334,7 +337,8 @@ def test_an_empty_flag_is_blamed_on_the_command_line(tmp_path: Path) -> None:
 
 def test_an_input_may_be_described_and_exemplified(tmp_path: Path) -> None:
     written(
-        tmp_path, 'model = "a.pkl"\ninputs = [{ name = "city", datatype = "BYTES", example = "Rome" }]'
+        tmp_path,
+        'model = "a.pkl"\ninputs = [{ name = "city", datatype = "BYTES", example = "Rome" }]',
     )
     assert project(cwd=tmp_path).inputs == (
         TensorSpec(name="city", datatype="BYTES", example="Rome"),
@@ -343,8 +347,10 @@ def test_an_input_may_be_described_and_exemplified(tmp_path: Path) -> None:
 
 def test_nothing_to_serve(tmp_path: Path) -> None:
     assert problems(cwd=tmp_path) == [
-        "Expected a model to serve: a file, a folder with boxship.toml, module:attr, or "
-        f"MODEL_PATH; found none (no boxship.toml in {tmp_path})."
+        (
+            "Expected a model to serve: a file, a folder with boxship.toml, module:attr, or "
+            f"MODEL_PATH; found none (no boxship.toml in {tmp_path})."
+        )
     ]
 
 
@@ -365,8 +371,10 @@ def test_a_folder_without_a_project(tmp_path: Path) -> None:
     """The message lists what is there: perhaps the model file was meant."""
     (tmp_path / "models").mkdir()
     assert problems("models", cwd=tmp_path) == [
-        f"{tmp_path}/models: expected a folder with boxship.toml, found no file; "
-        "name the model file"
+        (
+            f"{tmp_path}/models: expected a folder with boxship.toml, found no file; "
+            "name the model file"
+        )
     ]
     (tmp_path / "models" / "churn.pkl").touch()
     assert "found churn.pkl; name" in problems("models", cwd=tmp_path)[0]
@@ -385,15 +393,15 @@ def test_a_settings_file_that_is_not_there(tmp_path: Path, target: str) -> None:
 @pytest.mark.parametrize(
     ("folder", "detail"),
     [
-        ("broken_toml", "Illegal character '\\n' (at line 1, column 15)"),
+        ("broken_toml", "(at line 1, column 14)"),
         ("latin1", "'utf-8' codec can't decode byte 0xfc in position 9: invalid start byte"),
     ],
 )
 def test_a_file_that_is_no_toml(folder: str, detail: str) -> None:
     file = PROJECTS / folder / "boxship.toml"
-    assert problems(folder, cwd=PROJECTS) == [
-        f"{file}: expected valid TOML, found an error: {detail}"
-    ]
+    (found,) = problems(folder, cwd=PROJECTS)
+    assert found.startswith(f"{file}: expected valid TOML, found an error: ")
+    assert found.endswith(detail)
 
 
 @pytest.mark.parametrize("content", ["x = " + "9" * 5000, "x = " + "[" * 5000])
@@ -404,12 +412,16 @@ def test_toml_beyond_the_parsers_limits(tmp_path: Path, content: str) -> None:
     assert found.startswith(f"{tmp_path}/boxship.toml: expected valid TOML, found an error: ")
 
 
-@pytest.mark.parametrize("content", ["tool = 3", "[tool]\nboxship = 3"])
-def test_a_pyproject_of_another_shape(tmp_path: Path, content: str) -> None:
-    (tmp_path / "pyproject.toml").write_text(content)
-    (found,) = problems(cwd=tmp_path)
-    expected = f"{tmp_path}/pyproject.toml [tool.boxship]: expected a table, found 3"
-    assert found == expected or found.startswith("Expected a model to serve")
+def test_a_pyproject_whose_table_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_text("[tool]\nboxship = 3")
+    assert problems(cwd=tmp_path) == [f"{file} [tool.boxship]: expected a table, found 3"]
+
+
+def test_a_pyproject_without_tools(tmp_path: Path) -> None:
+    """What other tools would refuse does not keep a model from being served."""
+    (tmp_path / "pyproject.toml").write_text("tool = 3")
+    assert project(cwd=tmp_path, environ={"MODEL_PATH": "/a.pkl"}).model_path == "/a.pkl"
 
 
 def test_a_path_that_the_system_refuses(tmp_path: Path) -> None:
@@ -446,7 +458,9 @@ def test_golden_by_name(tmp_path: Path) -> None:
 
 
 def test_golden_inline(tmp_path: Path) -> None:
-    written(tmp_path, 'model = "a.pkl"\n[golden]\ninputs = { age = 30 }\noutputs = { score = 0.25 }')
+    written(
+        tmp_path, 'model = "a.pkl"\n[golden]\ninputs = { age = 30 }\noutputs = { score = 0.25 }'
+    )
     assert project(cwd=tmp_path).golden == GOLDEN
 
 
@@ -470,8 +484,10 @@ def test_broken_golden() -> None:
 def test_golden_without_outputs() -> None:
     file = PROJECTS / "golden_without_outputs" / "golden.json"
     assert problems("golden_without_outputs", cwd=PROJECTS) == [
-        f'{file}: expected {{"inputs": …, "outputs": …}}, '
-        "found {'inputs': {'age': 30}, 'output': {'score': 0.25}}"
+        (
+            f'{file}: expected {{"inputs": …, "outputs": …}}, '
+            "found {'inputs': {'age': 30}, 'output': {'score': 0.25}}"
+        )
     ]
 
 

@@ -29,6 +29,7 @@ _VERSION = re.compile(r"[!-.0-~]+")
 _TEXT_KEYS = ("name", "version", "model", "service", "app")
 _LIST_KEYS = ("code", "trust")
 _KEYS = (*_TEXT_KEYS, *_LIST_KEYS, "golden", "inputs", "serve")
+_PREFIX = "BOXSHIP_"
 _OTHER_VARIABLES = (contract.CPU_REQUEST_VARIABLE,)
 
 
@@ -379,9 +380,11 @@ def _unknown(table: Mapping[str, Any], known: Iterable[str], where: str) -> list
     return [f"{where}: unknown key {key!r}{_hint(key, known)}" for key in table if key not in known]
 
 
-def _hint(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+def _hint(word: str, known: Iterable[str], prefix: str = "") -> str:
+    """The nearest known word; what all of them begin with makes none nearer."""
+    rests = [other.removeprefix(prefix) for other in known if other.startswith(prefix)]
+    close = difflib.get_close_matches(word.removeprefix(prefix), rests, n=1, cutoff=0.6)
+    return f"; did you mean {prefix + close[0]!r}?" if close else ""
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> Sequence[str]:
@@ -390,7 +393,7 @@ def _unknown_variables(environ: Mapping[str, str]) -> Sequence[str]:
     return [
         f"environment variable {name} is unknown and ignored{_variable_hint(name, known, environ)}"
         for name in sorted(environ)
-        if name.startswith("BOXSHIP_") and name not in known
+        if name.startswith(_PREFIX) and name not in known
     ]
 
 
@@ -399,4 +402,4 @@ def _variable_hint(name: str, known: Sequence[str], environ: Mapping[str, str]) 
         return " (Kubernetes injects such for a Service; enableServiceLinks: false stops it)"
     plain = {f"BOXSHIP_SERVE_{option.key.upper()}": option.variable for option in options()}
     plain["BOXSHIP_MODEL"] = contract.MODEL_PATH_VARIABLE
-    return f"; did you mean {plain[name]!r}?" if name in plain else _hint(name, known)
+    return f"; did you mean {plain[name]!r}?" if name in plain else _hint(name, known, _PREFIX)

@@ -355,7 +355,7 @@ def test_a_regressor_of_many_small_arrays_needs_no_file_descriptor_for_each(tmp_
 
 @pytest.mark.parametrize("trust", [False, True])
 def test_the_loss_that_older_versions_name_without_its_package_is_found(
-    trust: bool, tmp_path: Path
+    *, trust: bool, tmp_path: Path
 ) -> None:
     """Elsewhere this is "No module named '_loss'"."""
     path = tmp_path / "model"

@@ -59,6 +59,8 @@ ORDINARY = name("sklearn.linear_model._logistic", "LogisticRegression")
 
 HOSTILE: dict[str, bytes] = {
     "os.system": call("os", "system", TOUCH) + b".",
+    "a name that Python 2 had elsewhere": call("UserString", "UserString", "x") + b".",
+    "a name that Python 3 moved": call("__builtin__", "reduce", "x") + b".",
     "posix.system": b"\x80\x04" + stack_name("posix", "system") + text(TOUCH) + b"\x85R.",
     "subprocess.Popen": call("subprocess", "Popen", "touch") + b".",
     "eval": call("builtins", "eval", CREATE) + b".",

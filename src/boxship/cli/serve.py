@@ -9,9 +9,9 @@ from boxship import project, settings
 
 _EPILOG = """\
 examples:
-  boxship serve churn.pkl                     a scikit-learn pickle or joblib file
+  boxship serve churn.pkl                     a scikit-learn pickle or joblib
   boxship serve churn.onnx --workers 2        an ONNX model, two processes
-  boxship serve service:Churn                 your Service class or ASGI application
+  boxship serve service:Churn                 your Service class or ASGI app
   boxship serve .                             the project here (boxship.toml)
   MODEL_PATH=/models/churn.pkl boxship serve  as a container says it
 
@@ -60,7 +60,7 @@ def _add_option(verb: argparse.ArgumentParser, option: settings.Option) -> None:
             dest=option.key,
             action=argparse.BooleanOptionalAction,
             default=argparse.SUPPRESS,
-            help=shown,
+            help=shown.replace("%", "%%"),
         )
     else:
         verb.add_argument(

@@ -48,10 +48,10 @@ class Child:
         """Whether there is a process now."""
         return self._process is not None
 
-    async def run(self, start: channel.Start, listener: socket.socket) -> End:
-        """Start a worker on ``listener`` and follow what it says until it ends."""
+    async def run(self, start: channel.Start, listener: int, table: int) -> End:
+        """Start a worker on two shared file descriptors and follow what it says until it ends."""
         ours, theirs = socket.socketpair()
-        fds = (theirs.fileno(), listener.fileno())
+        fds = (theirs.fileno(), listener, table)
         argv = [sys.executable, "-m", "boxship.serve.worker", *map(str, fds)]
         environ = os.environ | resources.thread_environment(start.threads)
         try:

@@ -7,7 +7,9 @@ read again, slowly and completely.
 import difflib
 import json
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any, NoReturn
 
 from boxship.errors import MalformedError, Problem
@@ -17,12 +19,17 @@ MAX_PROBLEMS = 20
 """Problems that one answer lists: enough to mend a request, not enough to flood a client."""
 
 _SHOWN = 60
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def parse(body: bytes) -> Any:
     """The body as JSON; raises ``MalformedError`` with the place of the fault."""
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        content = json.loads(
+            body.decode("utf-8"), parse_int=_integer, parse_constant=_refuse_constant
+        )
+        if _SURROGATE.search(body):
+            json.dumps(content, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
         raise MalformedError(
             f"expected JSON in UTF-8, found the byte 0x{body[error.start]:02x} "
@@ -33,9 +40,20 @@ def parse(body: bytes) -> Any:
         raise MalformedError(f"expected JSON, found: {found}") from None
     except RecursionError:
         raise MalformedError("expected JSON of a few levels, found it nested too deep") from None
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])
+        raise MalformedError(
+            f"expected JSON, found: {half}, which is half of a surrogate pair"
+        ) from None
     except ValueError as error:
-        # A number of thousands of digits, or NaN and Infinity, which JSON does not have.
         raise MalformedError(f"expected JSON, found: {error}") from None
+    else:
+        return content
+
+
+def _integer(digits: str) -> float:
+    """Beyond a number of digits that no integer here has, a float, which may be infinite."""
+    return int(digits) if len(digits) <= _SHOWN else float(digits)
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -44,18 +62,14 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def rows(content: Any, columns: Sequence[TensorSpec], max_rows: int) -> list[Problem]:
     """Every problem with a ``/predict`` body, at most ``MAX_PROBLEMS``."""
-    problems: list[Problem] = []
-    if isinstance(content, list):
-        if not 0 < len(content) <= max_rows:
-            return [row_count(len(content), max_rows)]
-        for index, row in enumerate(content):
-            problems += _row(row, columns, (index,))
-            if len(problems) >= MAX_PROBLEMS:
-                break
+    specs = {spec.name: spec for spec in columns}
+    if not isinstance(content, list):
+        found = _row(content, specs, ())
+    elif 0 < len(content) <= max_rows:
+        found = chain.from_iterable(_row(row, specs, (at,)) for at, row in enumerate(content))
     else:
-        problems = _row(content, columns, ())
-    # msgspec refuses a few things that Python's json takes, such as 1e999.
-    return problems[:MAX_PROBLEMS] or [Problem((), "a row the model's signature takes", "another")]
+        return [row_count(len(content), max_rows)]
+    return list(islice(found, MAX_PROBLEMS))
 
 
 def row_count(found: int, max_rows: int) -> Problem:
@@ -63,26 +77,24 @@ def row_count(found: int, max_rows: int) -> Problem:
     return Problem((), f"a list of 1 to {max_rows} rows", f"{found} rows")
 
 
-def _row(row: Any, columns: Sequence[TensorSpec], loc: tuple[str | int, ...]) -> list[Problem]:
+def _row(
+    row: Any, specs: Mapping[str, TensorSpec], loc: tuple[str | int, ...]
+) -> Iterator[Problem]:
     if not isinstance(row, dict):
-        return [Problem(loc, "an object with one field per column", shown(row))]
-    names = [spec.name for spec in columns]
-    problems = [
-        Problem((*loc, name), f"no such field{_did_you_mean(name, names, row)}", shown(value))
-        for name, value in row.items()
-        if name not in names
-    ]
-    for spec in columns:
-        if spec.name not in row:
-            problems.append(Problem((*loc, spec.name), expected(spec), "nothing: it is missing"))
-        elif not fits(row[spec.name], spec):
-            problems.append(Problem((*loc, spec.name), expected(spec), shown(row[spec.name])))
-    return problems
+        yield Problem(loc, "an object with one field per column", shown(row))
+        return
+    for name in row.keys() - specs.keys():
+        expectation = f"no such field{_did_you_mean(name, specs.keys() - row.keys())}"
+        yield Problem((*loc, short(name)), expectation, shown(row[name]))
+    for name, spec in specs.items():
+        if name not in row:
+            yield Problem((*loc, name), expected(spec), "nothing: it is missing")
+        elif not fits(row[name], spec):
+            yield Problem((*loc, name), expected(spec), shown(row[name]))
 
 
-def _did_you_mean(name: str, names: Sequence[str], row: dict[str, Any]) -> str:
-    missing = [candidate for candidate in names if candidate not in row]
-    close = difflib.get_close_matches(name, missing, n=1)
+def _did_you_mean(name: str, missing: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, missing, n=1) if len(name) <= _SHOWN else ()
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
@@ -137,12 +149,15 @@ def shown(value: Any) -> str:
         return "an object"
     if isinstance(value, list):
         return f"a list of {len(value)}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "a number that is too large"
     if isinstance(value, str):
         kind = "the string "
     else:
         kind = "" if value is None or isinstance(value, bool) else "the number "
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except ValueError:
-        return "a number of too many digits"
-    return kind + (text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")
+    return kind + short(json.dumps(value, ensure_ascii=False))
+
+
+def short(text: str) -> str:
+    """What a client sent, cut to a length that a message bears."""
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

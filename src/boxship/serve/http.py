@@ -4,12 +4,17 @@ import asyncio
 import contextlib
 import json
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import httptools
 import uvicorn
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from boxship import contract
 from boxship.serve.listener import Acceptor
@@ -26,7 +31,9 @@ class Connection(HttpToolsProtocol):
     """
 
     flow: FlowControl
+    cycle: RequestResponseCycle | None  # type: ignore[assignment]
     header_timeout_s = contract.HEADER_TIMEOUT_S
+    counted: Callable[[int], None] = staticmethod(lambda _: None)
     _timer: asyncio.TimerHandle | None = None
     _in_headers = False
     _header_bytes = 0
@@ -35,6 +42,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client that connects and says nothing is an idle one."""
         super().connection_made(transport)
+        self.counted(len(self.connections))
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
@@ -42,6 +50,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timers: they would hold the connection's memory until they fire."""
         super().connection_lost(exc)
+        self.counted(len(self.connections))
         self._unset_keepalive_if_required()
         self._unset_timer()
 
@@ -59,51 +68,59 @@ class Connection(HttpToolsProtocol):
             if self._header_bytes > contract.MAX_HEADER_BYTES:
                 self._refuse_headers()
             elif self._timer is None:
-                self._timer = self.loop.call_later(
-                    self.header_timeout_s, self._refuse, 408, "the request headers took too long"
-                )
+                self._timer = self.loop.call_later(self.header_timeout_s, self._refuse_slow_headers)
 
     def _feed(self, data: bytes) -> None:
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserError:
-            # The headers' size is the one thing that stops the parser from our side.
-            if self._header_bytes > contract.MAX_HEADER_BYTES:
-                self._refuse_headers()
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserError:
+                # The headers' size is the one thing that stops the parser from our side.
+                if self._header_bytes > contract.MAX_HEADER_BYTES:
+                    self._refuse_headers()
+                else:
+                    self._refuse(400, "expected an HTTP/1.1 request, found something else")
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                if self._should_upgrade():
+                    self.handle_websocket_upgrade()
+                    return
+                data = self._head_without_upgrade() + data[upgrade.args[0] :]
+                self.parser = httptools.HttpRequestParser(self)
             else:
-                self._refuse(400, "expected an HTTP/1.1 request, found something else")
-        except httptools.HttpParserUpgrade as upgrade:
-            if self._should_upgrade():
-                self.handle_websocket_upgrade()
-            else:
-                self._decline_upgrade(data[upgrade.args[0] :])
+                return
 
     def _should_upgrade(self) -> bool:
         is_handshake: bool = self.parser.get_method() == b"GET" and super()._should_upgrade()
         return is_handshake
 
-    def _decline_upgrade(self, rest: bytes) -> None:
-        """Read the request again as the plain one it is too; the parser has skipped its body.
+    @property
+    def _declines_upgrade(self) -> bool:
+        # To the parser every CONNECT is an upgrade; it has no path and ends as a bad request.
+        upgrade = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        return upgrade and not self._should_upgrade()
 
-        Java's HTTP client offers h2c with each request, bodies included.
+    def _head_without_upgrade(self) -> bytes:
+        """The request as the plain one that it is too; the parser has skipped its body.
+
+        Java's HTTP client offers h2c with each request, those with a body included.
         """
         version = self.parser.get_http_version().encode()
         lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
         lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
-        self.parser = httptools.HttpRequestParser(self)
-        self._feed(b"\r\n".join([*lines, b"\r\n"]) + rest)
+        return b"\r\n".join([*lines, b"\r\n"])
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """A client that has sent all it has may still wait for its answer."""
         if self._refused:
             return False
-        answering = self.cycle is not None and not self.cycle.response_complete
-        if self._in_headers or (answering and self.cycle.more_body):
-            self._refuse(400, "the request ended before it was whole")
+        latest = self._unanswered
+        if self._in_headers or (latest is not None and latest.more_body):
+            self._refuse(400, "expected a whole request, found it cut off")
             return False
-        if answering:
-            self.cycle.keep_alive = False
-        return answering
+        if latest is not None:
+            latest.keep_alive = False
+        return latest is not None
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
@@ -127,30 +144,35 @@ class Connection(HttpToolsProtocol):
             super().on_message_complete()
 
     @property
-    def _declines_upgrade(self) -> bool:
-        # To the parser every CONNECT is an upgrade; it has no path and ends as a bad request.
-        upgrade = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
-        return upgrade and not self._should_upgrade()
-
-    @property
     def awaits_request(self) -> bool:
         """Whether a client has connected and its first request may be on the way."""
         return self.cycle is None and not self._refused
 
+    @property
+    def _unanswered(self) -> RequestResponseCycle | None:
+        """The latest request, if its answer is still to come."""
+        return None if self.cycle is None or self.cycle.response_complete else self.cycle
+
     def _refuse_headers(self) -> None:
-        self._refuse(431, f"headers larger than {contract.MAX_HEADER_BYTES} bytes")
+        most = contract.MAX_HEADER_BYTES
+        self._refuse(431, f"expected headers of at most {most} bytes, found more")
+
+    def _refuse_slow_headers(self) -> None:
+        most = f"{self.header_timeout_s:g} s"
+        self._refuse(408, f"expected the whole headers within {most}, found them unfinished")
 
     def _refuse(self, status: int, detail: str) -> None:
         """Read no further: answer with ``status``, or with what whole requests still wait for."""
         self._refused = True
         self._unset_timer()
-        if self.cycle is not None and not self.cycle.response_complete:
-            if not self.cycle.more_body:
-                self.cycle.keep_alive = False
+        latest = self._unanswered
+        if latest is not None:
+            if not latest.more_body:
+                latest.keep_alive = False
                 return
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-            if self.cycle.response_started or self.pipeline:
+            latest.disconnected = True
+            latest.message_event.set()
+            if latest.response_started or self.pipeline:
                 self.transport.close()
                 return
         body = json.dumps({"detail": detail}).encode()
@@ -172,10 +194,16 @@ class Connection(HttpToolsProtocol):
 class HttpServer:
     """An ASGI application on a shared listening socket, inside one process."""
 
-    def __init__(self, app: Any, settings: ServeSettings, *, lifespan: bool = False) -> None:
-        connection = type(
-            "Connection", (Connection,), {"header_timeout_s": settings.header_timeout_s}
-        )
+    def __init__(
+        self,
+        app: Any,
+        settings: ServeSettings,
+        *,
+        lifespan: bool = False,
+        counted: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        own = {"header_timeout_s": settings.header_timeout_s, "counted": staticmethod(counted)}
+        connection = type("Connection", (Connection,), own)
         config = uvicorn.Config(
             app,
             http=connection,
@@ -199,9 +227,9 @@ class HttpServer:
         await self._server.on_tick(0)
         self._ticks = asyncio.create_task(self._server.main_loop())
 
-    def accept(self, sock: socket.socket) -> Acceptor:
-        """Take connections from ``sock`` from now on."""
-        self._acceptor = Acceptor(sock, self._connection)
+    def accept(self, sock: socket.socket, yields: Callable[[], bool] = lambda: False) -> Acceptor:
+        """Take connections from ``sock`` from now on, where ``yields`` leaves them to us."""
+        self._acceptor = Acceptor(sock, self._connection, yields)
         self._acceptor.resume()
         return self._acceptor
 

@@ -1,11 +1,9 @@
 """The one listening socket that supervisor and workers share, and how it is closed."""
 
 import asyncio
-import ctypes
 import errno
 import logging
 import socket
-import struct
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,17 +13,11 @@ from boxship.errors import AddressError
 logger = logging.getLogger("boxship.listener")
 
 _BACKLOG = 2048
-_SO_ATTACH_FILTER = 26
-# A classic BPF program over the TCP header: drop what opens a connection, let the
-# rest pass. ldb [13] (flags); jset #SYN, drop, keep; drop: ret 0; keep: ret all.
-_DROP_SYN = (
-    (0x30, 0, 0, 13),
-    (0x45, 0, 1, 0x02),
-    (0x06, 0, 0, 0),
-    (0x06, 0, 0, 0xFFFFFFFF),
-)
+_SO_BINDTOIFINDEX = 62
+_NO_INTERFACE = 2**31 - 1
 _RESOURCE_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _RETRY_S = 0.1
+_YIELD_S = 0.002
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -53,57 +45,74 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def refuse_new_connections(sock: socket.socket) -> bool:
-    """Drop the packets that would open further connections; True where the system can.
+    """Let no further connection into the socket's queue; True where the system can.
 
     Closing a listening socket resets every connection in its queue, and between
-    the last ``accept`` and the close another may have come. With the filter none
-    comes: its client's handshake stays open for a second and is then refused,
-    before anything was sent.
+    the last ``accept`` and the close another may have come. Bound to an interface
+    that does not exist, the socket refuses new ones at once and still hands out
+    what waits. One call holds for every process that shares the socket.
     """
     if not sys.platform.startswith("linux"):
         return False
-    program = b"".join(struct.pack("=HBBI", *instruction) for instruction in _DROP_SYN)
-    buffer = ctypes.create_string_buffer(program)
-    header = struct.pack("@HP", len(_DROP_SYN), ctypes.addressof(buffer))
     try:
-        sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, header)
+        sock.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, _NO_INTERFACE)
     except OSError as error:
-        logger.warning("the listening socket takes no filter (%s)", error.strerror)
+        # Linux before 5.7 asks for a privilege: then a connection may be lost, as anywhere.
+        logger.debug("new connections cannot be refused: %s", error.strerror)
         return False
     return True
 
 
 class Acceptor:
-    """Takes connections from a shared listening socket, one per wake-up.
+    """Takes connections from a shared listening socket, one at a time.
 
-    One, so that a burst of connections spreads over all workers that wait for
-    them, instead of going to whichever woke up first.
+    ``yields`` tells whether another process should have the next connection; it
+    gets a moment to take it.
     """
 
     def __init__(
-        self, sock: socket.socket, protocol_factory: Callable[[], asyncio.BaseProtocol]
+        self,
+        sock: socket.socket,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        yields: Callable[[], bool] = lambda: False,
     ) -> None:
         self._sock = sock
         self._protocol_factory = protocol_factory
+        self._yields = yields
         self._loop = asyncio.get_running_loop()
         self._handshakes: set[asyncio.Task[object]] = set()
-        self._retry: asyncio.TimerHandle | None = None
+        self._pause: asyncio.TimerHandle | None = None
         self.accepting = False
 
     def resume(self) -> None:
         """Accept from now on."""
         if not self.accepting:
             self.accepting = True
-            self._loop.add_reader(self._sock, self._accept_one)
+            self._loop.add_reader(self._sock, self._on_readable)
 
     def pause(self) -> None:
         """Leave new connections to the other processes that hold the socket."""
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
         if self.accepting:
             self.accepting = False
             self._loop.remove_reader(self._sock)
+
+    def _on_readable(self) -> None:
+        if self._yields():
+            self._rest(_YIELD_S, self._take_turn)
+        else:
+            self._accept_one()
+
+    def _take_turn(self) -> None:
+        """Nobody may have wanted it: a connection never waits for longer than one yield."""
+        self.resume()
+        self._accept_one()
+
+    def _rest(self, seconds: float, then: Callable[[], object]) -> None:
+        self.pause()
+        self._pause = self._loop.call_later(seconds, then)
 
     async def close(self, *, take_waiting: bool = True) -> None:
         """Give up the socket, after taking every connection that waits in its queue."""

@@ -19,7 +19,7 @@ from boxship.artifact.digest import digest as digest_of
 from boxship.artifact.mapping import shares_pages
 from boxship.errors import EXIT_FAILURE, BoxshipError, ModelError
 from boxship.project import Project
-from boxship.serve import channel, logs, resources
+from boxship.serve import channel, logs, resources, spread
 from boxship.serve.child import Child, End
 from boxship.serve.front import Front
 from boxship.serve.http import HttpServer
@@ -33,6 +33,7 @@ _STEADY_S = 60.0
 
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 30.0
+_HANDSHAKE_S = 0.05
 _VERSION_LENGTH = 12
 
 
@@ -61,6 +62,7 @@ class Supervisor:
         self._settings = project.serve
         self._sock = sock
         self._metrics_folder = metrics_folder
+        self._table, self._table_file = spread.create()
         self._state = State(Phase.START)
         self._children: list[Child] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -133,7 +135,8 @@ class Supervisor:
         deaths = 0
         while True:
             started = monotonic()
-            end = await child.run(self._start, self._sock)
+            end = await child.run(self._start, self._sock.fileno(), self._table.fd)
+            self._table.clear(child.slot)
             self._forget(str(child.slot))
             self._readiness_changed()
             if self._draining:
@@ -213,6 +216,8 @@ class Supervisor:
             self._readiness_changed()
             await asyncio.sleep(delay_s)
         refuse_new_connections(self._sock)
+        # Handshakes that have begun end first.
+        await asyncio.sleep(_HANDSHAKE_S)
         for child in serving:
             child.tell(channel.Close())
         # What waits in the socket's queue is the workers' to answer, if there are any.

@@ -19,7 +19,8 @@ def decode(raw: memoryview, spec: TensorSpec, shape: tuple[int, ...]) -> Array:
     count = int(np.prod(shape, dtype=object)) if shape else 1
     if spec.datatype == "BYTES":
         return _decode_texts(raw, spec, count).reshape(shape)
-    dtype = np.dtype(NUMPY_DTYPES[spec.datatype]).newbyteorder("<")
+    native = np.dtype(NUMPY_DTYPES[spec.datatype])
+    dtype = native.newbyteorder("<")
     if len(raw) != count * dtype.itemsize:
         raise InputError(
             Problem(
@@ -31,7 +32,8 @@ def decode(raw: memoryview, spec: TensorSpec, shape: tuple[int, ...]) -> Array:
     if spec.datatype == "BOOL":
         flags: Array = np.frombuffer(raw, np.uint8).reshape(shape) != 0
         return flags
-    return np.frombuffer(raw, dtype).reshape(shape)
+    # A copy: models and services may write to their input, and want it aligned.
+    return np.frombuffer(raw, dtype).reshape(shape).astype(native)
 
 
 def _decode_texts(raw: memoryview, spec: TensorSpec, count: int) -> Array:

@@ -1,6 +1,7 @@
 """One tensor as JSON data: flat in row-major order, or nested like its shape."""
 
 import math
+import re
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from boxship.signature import NUMPY_DTYPES, TensorSpec
 
 _ELEMENTS: dict[str, Any] = {"BYTES": str, "BOOL": bool, "FP16": float, "FP32": float}
 _ELEMENTS |= {"FP64": float}
+_NESTED = re.compile(rb"\s*\[\s*\[")
 
 
 def decode(data: bytes, spec: TensorSpec, shape: tuple[int, ...]) -> Array:
@@ -21,7 +23,7 @@ def decode(data: bytes, spec: TensorSpec, shape: tuple[int, ...]) -> Array:
         raise InputError(Problem((spec.name, "data"), "a list of elements", "nothing"))
     element = _ELEMENTS.get(spec.datatype, int)
     kind: Any = list[element | None] if spec.nullable else list[element]  # type: ignore[valid-type]
-    nested = _depth(data) > 1
+    nested = _NESTED.match(data) is not None
     if nested:
         for _ in range(len(shape) - 1):
             kind = list[kind]
@@ -42,14 +44,6 @@ def decode(data: bytes, spec: TensorSpec, shape: tuple[int, ...]) -> Array:
             )
         )
     return _array(values, spec, shape)
-
-
-def _depth(data: bytes) -> int:
-    """How many lists the data opens with: 2 for ``[[1, 2], [3, 4]]``."""
-    start = (
-        data[:256].replace(b" ", b"").replace(b"\n", b"").replace(b"\t", b"").replace(b"\r", b"")
-    )
-    return len(start) - len(start.lstrip(b"["))
 
 
 def _check_nesting(

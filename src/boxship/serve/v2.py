@@ -129,9 +129,11 @@ class TensorsCodec:
         chosen: dict[str, bool] = {}
         problems: list[Problem | str] = []
         for index, output in enumerate(outputs):
+            if len(problems) >= explain.MAX_PROBLEMS:
+                break
             where = f"outputs[{index}]"
             if output.name not in self._outputs:
-                found = f"{output.name!r}"
+                found = explain.shown(output.name)
                 expected = f"one of {', '.join(self._outputs)}"
                 problems.append(Problem(("outputs", index, "name"), expected, found))
             problems += [
@@ -152,6 +154,8 @@ class TensorsCodec:
         tensors: dict[str, Array] = {}
         offset = 0
         for index, entry in enumerate(inputs):
+            if len(problems) >= explain.MAX_PROBLEMS:
+                raise InputError(*problems)
             size = entry.parameters.get("binary_data_size")
             raw: memoryview | None = None
             if size is not None:
@@ -185,12 +189,12 @@ class TensorsCodec:
         loc = ("inputs", index)
         if spec is None:
             expected = f"one of {', '.join(self._by_name)}"
-            raise InputError(Problem((*loc, "name"), expected, f"{entry.name!r}"))
+            raise InputError(Problem((*loc, "name"), expected, explain.shown(entry.name)))
         if entry.parameters.get("shared_memory_region"):
             raise InputError(f"{entry.name}: shared memory is not supported here")
         if not is_datatype(entry.datatype) or not _widens(entry.datatype, spec):
             raise InputError(
-                Problem((entry.name, "datatype"), spec.datatype, f"{entry.datatype!r}")
+                Problem((entry.name, "datatype"), spec.datatype, explain.shown(entry.datatype))
             )
         shape = _shape(entry, spec)
         given = TensorSpec(
@@ -210,8 +214,13 @@ class TensorsCodec:
         return array.reshape(-1, 1) if len(shape) == 1 and len(spec.shape) == 2 else array
 
     def _rows_problems(self, tensors: Tensors) -> list[Problem]:
-        counts = {name: array.shape[0] for name, array in tensors.items() if array.ndim}
-        if len(set(counts.values())) > 1 and all(spec.shape[:1] == (-1,) for spec in self.inputs):
+        # A first dimension that the model fixes is part of its tensor and counts no rows.
+        counts = {
+            name: array.shape[0]
+            for name, array in tensors.items()
+            if self._by_name[name].shape[:1] == (-1,)
+        }
+        if len(set(counts.values())) > 1 and len(counts) == len(tensors):
             found = ", ".join(f"{name} {count}" for name, count in counts.items())
             return [Problem(("inputs",), "as many rows in every tensor", found)]
         most = max(counts.values(), default=1)
@@ -285,11 +294,11 @@ def _shape(entry: _Input, spec: TensorSpec) -> tuple[int, ...]:
         have >= 0 and (want in (-1, have)) for have, want in zip(full, spec.shape, strict=True)
     )
     if not matches:
-        raise InputError(
-            Problem((entry.name, "shape"), f"{list(spec.shape)}", f"{list(entry.shape)}")
-        )
+        found = explain.short(str(entry.shape))
+        raise InputError(Problem((entry.name, "shape"), f"{list(spec.shape)}", found))
     if math.prod(shape) > 2**40:
-        raise InputError(Problem((entry.name, "shape"), "fewer elements", f"{list(entry.shape)}"))
+        found = explain.short(str(entry.shape))
+        raise InputError(Problem((entry.name, "shape"), "fewer elements", found))
     return shape
 
 

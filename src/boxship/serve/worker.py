@@ -1,6 +1,6 @@
 """A child process: loads the model, proves that it answers, then accepts connections.
 
-Started as ``python -m boxship.serve.worker CONTROL_FD LISTENER_FD``.
+Started as ``python -m boxship.serve.worker CONTROL_FD LISTENER_FD TABLE_FD``.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import traceback
+from functools import partial
 from time import perf_counter
 
 import uvloop
@@ -20,11 +21,14 @@ from boxship.serve.golden import GoldenMismatchError
 from boxship.serve.http import HttpServer
 from boxship.serve.lifecycle import Phase, State
 from boxship.serve.loading import Loading, Served
+from boxship.serve.spread import ConnectionTable
 
 logger = logging.getLogger("boxship.serve")
 
 
-async def run(start: Start, control: WorkerEnd, listener: socket.socket) -> None:
+async def run(
+    start: Start, control: WorkerEnd, listener: socket.socket, table: ConnectionTable
+) -> None:
     """Load, say ready, serve until told to close."""
     began = perf_counter()
     counters = metrics.ServerMetrics()
@@ -40,11 +44,17 @@ async def run(start: Start, control: WorkerEnd, listener: socket.socket) -> None
         control.send(Progress(Phase.GOLDEN, str(error)))
         await _told(control, Close)
         return
-    server = HttpServer(served.app, start.project.serve, lifespan=served.lifespan)
+    server = HttpServer(
+        served.app,
+        start.project.serve,
+        lifespan=served.lifespan,
+        counted=partial(table.publish, start.slot),
+    )
     await _started(server)
     if served.after_start is not None:
         await served.after_start()
-    server.accept(listener)
+    table.publish(start.slot, 0)
+    server.accept(listener, partial(table.others_have_fewer, start.slot))
     load_s = perf_counter() - began
     counters.model_loaded(
         model=start.project.name,
@@ -105,6 +115,7 @@ def main(argv: list[str]) -> int:
     control = WorkerEnd(socket.socket(fileno=int(argv[0])))
     listener = socket.socket(fileno=int(argv[1]))
     listener.setblocking(False)
+    table = ConnectionTable(int(argv[2]))
     start = control.receive()
     if not isinstance(start, Start):
         return EXIT_MODEL
@@ -112,7 +123,7 @@ def main(argv: list[str]) -> int:
     logs.configure(form=settings.log_format, level=settings.log_level, worker=start.slot)
     metrics.prepare(start.metrics, str(start.slot))
     try:
-        uvloop.run(run(start, control, listener))
+        uvloop.run(run(start, control, listener, table))
     except BoxshipError as error:
         return _failed(control, error.paragraph(), error.exit_code)
     except Exception as error:  # noqa: BLE001 (the user's model and code raise what they like)
