@@ -66,6 +66,7 @@ FUNCTIONS = {
     r"scipy\._lib\.array_api_compat\.numpy\._aliases\.asarray": ARRAYS,
     r"(sklearn|numpy\.random)\.[\w.]*__pyx_unpickle_\w+": CYTHON,
     r"sklearn\.cluster\._kmeans\._kmeans_single_\w+": MATHS,
+    r"sklearn\.metrics\._scorer\._passthrough_scorer": "calls the score of a model in the same file",
     r"sklearn\.(metrics|neighbors)\._(ball_tree|kd_tree|dist_metrics)\.newObj": INSTANCE,
     r"sklearn\.(metrics|feature_selection|preprocessing|gaussian_process)\.[\w.]+\.[a-z]\w*": MATHS,
 }

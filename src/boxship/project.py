@@ -4,31 +4,32 @@ A flag beats the environment, the environment beats the file, the file beats the
 default. Every problem is reported, not the first.
 """
 
-import difflib
-import json
 import re
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from boxship import contract
+from boxship import contract, environment, project_file, project_values
 from boxship.errors import UsageError
-from boxship.settings import ServeSettings, options
-from boxship.signature import DATATYPES, TensorSpec
-
-FILE_NAME = "boxship.toml"
-GOLDEN_NAME = "golden.json"
+from boxship.project_file import FILE_NAME, ProjectFile
+from boxship.settings import ServeSettings
+from boxship.signature import TensorSpec
 
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.IGNORECASE | re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # A version stands in a response header and in a path.
 _VERSION = re.compile(r"[!-.0-~]+")
-_TEXT_KEYS = ("name", "version", "model", "service", "app")
-_LIST_KEYS = ("code", "trust")
-_KEYS = (*_TEXT_KEYS, *_LIST_KEYS, "golden", "inputs", "serve")
+project_values.TEXT_KEYS = ("name", "version", "model", "service", "app")
+project_values.LIST_KEYS = ("code", "trust")
+project_values.KEYS = (
+    *project_values.TEXT_KEYS,
+    *project_values.LIST_KEYS,
+    "golden",
+    "inputs",
+    "serve",
+)
 _PREFIX = "BOXSHIP_"
 _OTHER_VARIABLES = (contract.CPU_REQUEST_VARIABLE,)
 
@@ -101,27 +102,28 @@ def _resolve(
     trust_all: bool,
 ) -> Resolved:
     problems: list[str] = []
-    folder, table, source = _find_file(target, cwd)
-    raw: dict[str, Any] = {key: table[key] for key in table if key in _KEYS}
-    problems += _unknown(table, _KEYS, source)
-    raw.update(_from_environment(environ))
-    served = _served(target, folder, cwd)
-    explicit = {key: value for key, value in flags.items() if key in _KEYS}
+    file = _file(target, cwd)
+    folder, table, source = file.folder, file.table, file.source
+    raw: dict[str, Any] = {key: table[key] for key in table if key in project_values.KEYS}
+    problems += project_values.unknown(table, project_values.KEYS, source)
+    raw.update(environment.from_environment(environ))
+    served = _served(target, cwd)
+    explicit = {key: value for key, value in flags.items() if key in project_values.KEYS}
     # A target replaces what the file says is served; MODEL_PATH is where the model
     # of a project or a service lies, so a model named on the command line beats it.
     if served:
         raw = {key: value for key, value in raw.items() if key not in ("service", "app")} | served
     raw.update(explicit)
     sources = dict.fromkeys(raw, source) | dict.fromkeys(explicit, "command line")
-    texts, lists = _typed(raw, sources, problems)
-    serve = _serve_settings(table.get("serve", {}), flags, environ, source, problems)
-    inputs = _inputs(raw.get("inputs", []), source, problems)
+    texts, lists = project_values.typed(raw, sources, problems)
+    serve = project_values.serve_settings(table.get("serve", {}), flags, environ, source, problems)
+    inputs = project_values.inputs(raw.get("inputs", []), source, problems)
     if not problems and not any(texts.get(key) for key in ("model", "service", "app")):
         problems.append(_nothing_to_serve(target, cwd))
     if texts.get("service") and texts.get("app"):
         problems.append(f"{source}: service and app exclude each other; keep one of them")
     model_path = _local(texts["model"], folder, problems) if texts.get("model") else None
-    golden = _golden(raw.get("golden"), model_path, folder, problems)
+    golden = project_values.golden(raw.get("golden"), model_path, folder, problems)
     name = texts.get("name") or _default_name(texts, model_path, folder)
     if not _NAME.fullmatch(name):
         problems.append(f"name: expected letters, digits, '.', '_' or '-', found {name!r}")
@@ -145,48 +147,24 @@ def _resolve(
         golden=golden,
         serve=serve,
     )
-    return Resolved(project, tuple(_unknown_variables(environ)))
+    return Resolved(project, tuple(environment.unknown_variables(environ)))
 
 
-def _find_file(target: str | None, cwd: Path) -> tuple[Path, dict[str, Any], str]:
-    """The project's folder, its settings table, and the file's name for messages."""
-    folder = cwd
-    if target is not None and not _is_attribute(target, cwd):
-        path = cwd / target
-        if path.name == FILE_NAME and path.is_file():
-            folder = path.parent
-        elif path.is_dir():
-            folder = path
-        else:
-            return cwd, {}, "command line"
-    file = folder / FILE_NAME
-    if file.is_file():
-        return folder.resolve(), _read_toml(file), str(file)
-    pyproject = folder / "pyproject.toml"
-    if pyproject.is_file():
-        source = f"{pyproject} [tool.boxship]"
-        tool = _read_toml(pyproject).get("tool", {})
-        table = tool.get("boxship", {}) if isinstance(tool, dict) else {}
-        if not isinstance(table, dict):
-            raise UsageError(f"{source}: expected a table, found {table!r}")
-        return folder.resolve(), table, source
-    return folder.resolve(), {}, "command line"
-
-
-def _read_toml(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{file}: expected valid TOML, found an error: {error}") from None
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
+def _file(target: str | None, cwd: Path) -> ProjectFile:
+    """The settings that hold for a target; a model file by itself has none."""
+    if target is None or _is_attribute(target, cwd):
+        return project_file.find(cwd)
+    path = cwd / target
+    if path.name == FILE_NAME and path.is_file():
+        return project_file.find(path.parent)
+    return project_file.find(path) if path.is_dir() else ProjectFile(cwd)
 
 
 def _is_attribute(target: str, cwd: Path) -> bool:
     return _TARGET.fullmatch(target) is not None and not (cwd / target).exists()
 
 
-def _served(target: str | None, folder: Path, cwd: Path) -> dict[str, str]:
+def _served(target: str | None, cwd: Path) -> dict[str, str]:
     """What the target says is served; nothing where it names a project."""
     if target is None:
         return {}
@@ -198,11 +176,9 @@ def _served(target: str | None, folder: Path, cwd: Path) -> dict[str, str]:
     path = cwd / target
     if path.name == FILE_NAME and not path.exists():
         raise UsageError(f"{path}: expected a project's settings, found nothing there")
-    if path.is_dir() or path.name == FILE_NAME:
-        if not (folder / FILE_NAME).is_file() and not (folder / "pyproject.toml").is_file():
-            raise UsageError(_no_project(path))
-        return {}
-    return {"model": str(path)}
+    if path.is_dir() and not any((path / name).is_file() for name in (FILE_NAME, "pyproject.toml")):
+        raise UsageError(_no_project(path))
+    return {} if path.is_dir() or path.name == FILE_NAME else {"model": str(path)}
 
 
 def _no_project(folder: Path) -> str:
@@ -218,108 +194,6 @@ def _nothing_to_serve(target: str | None, cwd: Path) -> str:
             f"{contract.MODEL_PATH_VARIABLE}; found none (no {FILE_NAME} in {cwd})."
         )
     return f"{target}: expected model, service or app in {FILE_NAME}, found none of them."
-
-
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Top-level keys from ``MODEL_PATH`` and ``BOXSHIP_…``; lists are comma-separated."""
-    found: dict[str, Any] = {}
-    for key in (*_TEXT_KEYS, *_LIST_KEYS):
-        variable = contract.MODEL_PATH_VARIABLE if key == "model" else f"BOXSHIP_{key.upper()}"
-        value = environ.get(variable)
-        if value:
-            parts = [part.strip() for part in value.split(",")]
-            found[key] = [part for part in parts if part] if key in _LIST_KEYS else value
-    return found
-
-
-def _typed(
-    raw: Mapping[str, Any], sources: Mapping[str, str], problems: list[str]
-) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
-    texts: dict[str, str] = {}
-    lists: dict[str, tuple[str, ...]] = {}
-    for key, value in raw.items():
-        if key in _TEXT_KEYS:
-            if isinstance(value, str) and value:
-                texts[key] = value
-            else:
-                problems.append(f"{sources[key]}: {key}: expected a text, found {value!r}")
-        elif key in _LIST_KEYS:
-            if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
-                lists[key] = tuple(value)
-            else:
-                problems.append(f"{sources[key]}: {key}: expected a list of texts, found {value!r}")
-    return texts, lists
-
-
-def _serve_settings(
-    table: object,
-    flags: Mapping[str, Any],
-    environ: Mapping[str, str],
-    source: str,
-    problems: list[str],
-) -> ServeSettings:
-    if not isinstance(table, dict):
-        problems.append(f"{source}: serve: expected a table [serve], found {table!r}")
-        table = {}
-    known = options()
-    problems += _unknown(table, [option.key for option in known], f"{source} [serve]")
-    values: dict[str, Any] = {}
-    for option in known:
-        if option.key in flags:
-            value, where = flags[option.key], option.flag
-        elif environ.get(option.variable):
-            value, where = environ[option.variable], f"environment variable {option.variable}"
-        elif option.key in table:
-            value, where = table[option.key], f"{source}: serve.{option.key}"
-        else:
-            continue
-        try:
-            values[option.key] = option.kind.parse(value)
-        except ValueError:
-            problems.append(f"{where}: expected {option.kind.expected}, found {value!r}")
-    return ServeSettings(**values)
-
-
-def _inputs(value: object, source: str, problems: list[str]) -> tuple[TensorSpec, ...]:
-    if not isinstance(value, list):
-        problems.append(f"{source}: inputs: expected a list of tables, found {value!r}")
-        return ()
-    specs: list[TensorSpec] = []
-    for index, entry in enumerate(value):
-        where = f"{source}: inputs[{index}]"
-        name = entry.get("name") if isinstance(entry, dict) else None
-        if not isinstance(name, str) or not name:
-            problems.append(f'{where}: expected {{ name = "…", datatype = "…" }}, found {entry!r}')
-            continue
-        problems += _unknown(
-            entry, ("name", "datatype", "nullable", "description", "example"), where
-        )
-        datatype, nullable = entry.get("datatype", "FP64"), entry.get("nullable", False)
-        if not isinstance(nullable, bool):
-            problems.append(f"{where}.nullable: expected true or false, found {nullable!r}")
-        if datatype not in DATATYPES:
-            problems.append(
-                f"{where}.datatype: expected one of {', '.join(DATATYPES)}, found {datatype!r}"
-            )
-            continue
-        if nullable is True and not datatype.startswith(("FP", "BYTES")):
-            problems.append(f"{where}.nullable: expected FP… or BYTES for it, found {datatype}")
-        specs.append(
-            TensorSpec(
-                name=name,
-                datatype=datatype,
-                nullable=nullable is True,
-                description=str(entry.get("description", "")),
-                example=entry.get("example"),
-            )
-        )
-    names = [spec.name for spec in specs]
-    problems += [
-        f"{source}: inputs: {name!r} is named twice"
-        for name in dict.fromkeys(names)
-        if names.count(name) > 1
-    ]
-    return tuple(specs)
 
 
 def _local(location: str, folder: Path, problems: list[str]) -> str:
@@ -344,62 +218,3 @@ def _default_name(texts: Mapping[str, str], model_path: str | None, folder: Path
     else:
         raw = Path(model_path).name.partition(".")[0] if model_path else folder.name
     return re.sub(r"[^A-Za-z0-9._-]+", "-", raw).strip("-._") or "model"
-
-
-def _golden(
-    value: object, model_path: str | None, folder: Path, problems: list[str]
-) -> Mapping[str, Any] | None:
-    """The golden request: a table, a named file, or ``golden.json`` beside the model."""
-    content: Any = value
-    where = "golden"
-    if value is not None and not isinstance(value, dict | str):
-        problems.append(f"golden: expected a file's name or a table, found {value!r}")
-        return None
-    if not isinstance(value, dict):
-        beside = Path(model_path).parent if model_path else folder
-        path = (folder / value).resolve() if isinstance(value, str) else beside / GOLDEN_NAME
-        if value is None and not path.is_file():
-            return None
-        where = str(path)
-        try:
-            content = json.loads(path.read_bytes())
-        except OSError as error:
-            problems.append(f"golden: expected a file at {path}, found: {error.strerror}")
-            return None
-        except (ValueError, RecursionError) as error:
-            problems.append(f"{path}: expected JSON, found an error: {error}")
-            return None
-    if not isinstance(content, dict) or not {"inputs", "outputs"} <= content.keys():
-        problems.append(f'{where}: expected {{"inputs": …, "outputs": …}}, found {content!r:.80}')
-        return None
-    problems += _unknown(content, ("inputs", "outputs", "tolerance"), where)
-    return content
-
-
-def _unknown(table: Mapping[str, Any], known: Iterable[str], where: str) -> list[str]:
-    return [f"{where}: unknown key {key!r}{_hint(key, known)}" for key in table if key not in known]
-
-
-def _hint(word: str, known: Iterable[str], prefix: str = "") -> str:
-    """The nearest known word; what all of them begin with makes none nearer."""
-    rests = [other.removeprefix(prefix) for other in known if other.startswith(prefix)]
-    close = difflib.get_close_matches(word.removeprefix(prefix), rests, n=1, cutoff=0.6)
-    return f"; did you mean {prefix + close[0]!r}?" if close else ""
-
-
-def _unknown_variables(environ: Mapping[str, str]) -> Sequence[str]:
-    known = [option.variable for option in options()] + list(_OTHER_VARIABLES)
-    known += [f"BOXSHIP_{key.upper()}" for key in (*_TEXT_KEYS, *_LIST_KEYS) if key != "model"]
-    return [
-        f"environment variable {name} is unknown and ignored{_variable_hint(name, known, environ)}"
-        for name in sorted(environ)
-        if name.startswith(_PREFIX) and name not in known
-    ]
-
-
-def _variable_hint(name: str, known: Sequence[str], environ: Mapping[str, str]) -> str:
-    if "://" in environ[name]:
-        return " (Kubernetes injects such for a Service; enableServiceLinks: false stops it)"
-    plain = {f"BOXSHIP_SERVE_{option.key.upper()}": option.variable for option in options()}
-    plain["BOXSHIP_MODEL"] = contract.MODEL_PATH_VARIABLE
-    return f"; did you mean {plain[name]!r}?" if name in plain else _hint(name, known, _PREFIX)

@@ -127,6 +127,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "LightGBM": (content(b"tree\nversion=v4\n"), "a LightGBM text file", "ONNX"),
     "text": (content("Das Modell lädt nicht.\n".encode()), "its content is text", "Boxship serves"),
     "text cut in a letter": (content("Nä".encode()[:-1]), "its content is text", "Boxship serves"),
+    "text with escapes": (content(b"S'\\ '\nx"), "its content is text", "Boxship serves"),
     "Python": (content(b"import os\nprint(1)\n"), "its content is text", "Boxship serves"),
     "git-lfs": (content(b"version https://git-lfs.github.com/spec/v1\n"), "git-lfs", "git lfs pull"),
     "torch": (zipped("model/data.pkl", "model/version"), "PyTorch", "torch.onnx.export"),
@@ -182,3 +183,8 @@ def test_lz4_with_its_package_is_read(tmp_path: Path) -> None:
     path = write(tmp_path / "model", joblib_bytes(tmp_path, compress=("lz4", 3)))
     assert detect(path) is Format.PICKLE
     assert np.array_equal(pickles.load(path).model.coef_, MODEL.coef_)
+    write(path, path.read_bytes()[:40] + b"\xff" * 40)
+    with pytest.raises(ModelError, match="lz4-compressed, and cut off or damaged"):
+        detect(path)
+    with pytest.raises(ModelError, match="is not a whole pickle"):
+        pickles.scan(path)

@@ -15,8 +15,8 @@ from boxship.errors import ModelError
 HEAD_BYTES = 6
 """How many first bytes ``compression`` needs."""
 
-DECOMPRESSION_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
-"""What the decompressors raise on data that is cut off or damaged."""
+DECOMPRESSION_ERRORS = (OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError)
+"""What the decompressors raise on data that is cut off or damaged; RuntimeError is lz4's."""
 
 
 class Compression(StrEnum):

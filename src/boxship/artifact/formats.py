@@ -2,6 +2,7 @@
 
 import mmap
 import pickletools
+import warnings
 from enum import StrEnum
 from io import BytesIO
 from pathlib import Path
@@ -112,10 +113,13 @@ def _is_text_pickle(head: bytes) -> bool:
     """
     imports = False
     try:
-        for opcode, argument, _ in pickletools.genops(BytesIO(head)):
-            if opcode.name == "GLOBAL":
-                names = str(argument).replace(" ", ".").split(".")
-                imports = imports or all(name.isidentifier() for name in names)
+        # Text that is no pickle makes Python warn of its escapes.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for opcode, argument, _ in pickletools.genops(BytesIO(head)):
+                if opcode.name == "GLOBAL":
+                    names = str(argument).replace(" ", ".").split(".")
+                    imports = imports or all(name.isidentifier() for name in names)
     except ValueError:
         return imports
     return True

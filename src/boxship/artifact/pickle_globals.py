@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import Final
 
 PACKAGES: Final = frozenset(
-    {"_codecs", "builtins", "collections", "copyreg", "datetime", "joblib", "numpy", "pandas",
+    {"_codecs", "builtins", "collections", "copyreg", "datetime", "joblib", "numpy",
      "scipy", "sklearn"}
 )  # fmt: skip
 """Where a listed name may come from at all."""

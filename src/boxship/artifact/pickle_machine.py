@@ -156,9 +156,16 @@ class Machine:
             self.findings.trick(f"changes {'.'.join(target.key)} itself", self.here())
         return target
 
-    def global_(self, pair: str) -> None:
-        module, _, name = pair.partition(" ")
-        self.stack.append(self.name(module, name, self.stream.tell() - len(pair) - 2))
+    def global_(self, _: Any) -> None:
+        # Not with pickletools' reader: it resolves escapes, which the unpickler does not.
+        offset = self.here()
+        self.stack.append(self.name(self.line(), self.line(), offset))
+
+    def line(self) -> str:
+        data = self.stream.readline()
+        if not data.endswith(b"\n"):
+            raise MalformedPickleError("a name without end")
+        return data[:-1].decode("utf-8")
 
     def stack_global(self, _: Any) -> None:
         name, module = self.stack.pop(), self.stack.pop()
@@ -207,9 +214,9 @@ class Machine:
         self.stack.pop()
         self.newobj(None)
 
-    def inst(self, pair: str) -> None:
+    def inst(self, _: Any) -> None:
         args = tuple(self.pop_mark())
-        self.global_(pair)
+        self.global_(None)
         self.stack.append(self.call(self.stack.pop(), args))
 
     def obj(self, _: Any) -> None:
@@ -360,7 +367,10 @@ _ACTS: Final[dict[str, _Act]] = {
 }
 
 _OPCODES: Final = {
-    opcode.code.encode("latin-1"): (opcode.arg.reader if opcode.arg else None, _ACTS[opcode.name])
+    opcode.code.encode("latin-1"): (
+        opcode.arg.reader if opcode.arg and opcode.name not in ("GLOBAL", "INST") else None,
+        _ACTS[opcode.name],
+    )
     for opcode in pickletools.opcodes
     if opcode.name != "STOP"
 }

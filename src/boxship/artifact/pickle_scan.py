@@ -1,6 +1,7 @@
 """What a pickle would do, found out without doing any of it."""
 
 import mmap
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,7 +72,9 @@ def scan(path: Path) -> PickleReport:
 
     Raises ``ModelError`` where the file cannot be read or is not a whole pickle.
     """
-    with _open(path) as (stream, size):
+    with _open(path) as (stream, size), warnings.catch_warnings():
+        # A damaged string makes Python warn of its escapes.
+        warnings.simplefilter("ignore")
         findings = Findings(stream, size)
         try:
             Machine(findings, arrays=True).run()

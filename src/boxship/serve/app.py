@@ -15,7 +15,7 @@ from boxship.errors import (
     TimeoutExpiredError,
     UnknownModelError,
 )
-from boxship.serve import docs, logs, metrics, statuses, v2
+from boxship.serve import docs, explain, logs, metrics, statuses, v2
 from boxship.serve.batcher import Batcher, Timing, Work
 from boxship.serve.lifecycle import Phase, State
 from boxship.serve.messages import (
@@ -201,11 +201,11 @@ class App:
 
     def _not_found(self, path: str) -> Response:
         if path.startswith(f"{contract.V2}/models/"):
-            found = path.removeprefix(f"{contract.V2}/models/")
+            found = explain.shown(path.removeprefix(f"{contract.V2}/models/"))
             served = f"{self._identity.name} (version {self._identity.version})"
-            raise UnknownModelError(f"expected the model {served}, found {found!r}")
+            raise UnknownModelError(f"expected the model {served}, found {found}")
         known = f"{contract.PREDICT}, {contract.V2}, {contract.DOCS}"
-        return statuses.text_response(404, f"no such path {path!r}; try {known}", path)
+        return statuses.text_response(404, f"no such path {explain.short(path)}; try {known}", path)
 
     async def _ready(self, _: Request) -> Response:
         return json_response(200 if self.state.ready else 503, self.state.body())

@@ -112,15 +112,14 @@ class Connection(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """A client that has sent all it has may still wait for its answer."""
-        if self._refused:
-            return False
         latest = self._unanswered
-        if self._in_headers or (latest is not None and latest.more_body):
+        cut_off = self._in_headers or (latest is not None and latest.more_body)
+        if cut_off and not self._refused:
             self._refuse(400, "expected a whole request, found it cut off")
+        if latest is None or latest.disconnected:
             return False
-        if latest is not None:
-            latest.keep_alive = False
-        return latest is not None
+        latest.keep_alive = False
+        return True
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""

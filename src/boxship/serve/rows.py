@@ -1,5 +1,6 @@
 """``/predict`` for models of tensors: JSON rows into arrays, arrays into JSON answers."""
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -10,6 +11,9 @@ from boxship.errors import InputError, Problem
 from boxship.runtimes.base import Array, Tensors
 from boxship.serve import explain
 from boxship.signature import NUMPY_DTYPES, Answer, Signature, TensorSpec
+
+# msgspec has no fields of such names.
+_UNUSUAL = re.compile(r'["\\\x00-\x1f]')
 
 
 class RowsCodec:
@@ -26,9 +30,11 @@ class RowsCodec:
         }
         self._answers = signature.answers
         self._max_rows = max_rows
-        row = _row_type(self._columns)
-        self._one = msgspec.json.Decoder(row)
-        self._many = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
+        self._decoders: tuple[Any, Any] | None = None
+        if not any(_UNUSUAL.search(spec.name) for spec in self._columns):
+            row = _row_type(self._columns)
+            many: Any = list[row]  # type: ignore[valid-type]
+            self._decoders = msgspec.json.Decoder(row), msgspec.json.Decoder(many)
 
     def decode(self, body: bytes) -> tuple[Tensors, int, bool]:
         """A body into the runtime's tensors, the number of rows, and whether it is one object.
@@ -37,24 +43,39 @@ class RowsCodec:
         problem on JSON that does not fit the signature.
         """
         single = body.lstrip(b" \t\r\n")[:1] != b"["
-        try:
-            rows = [self._one.decode(body)] if single else self._many.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            # ValidationError is a DecodeError: say what is wrong, and all of it.
-            raise self._explained(body) from None
-        if not 0 < len(rows) <= self._max_rows:
-            raise InputError(explain.row_count(len(rows), self._max_rows))
-        values = [msgspec.structs.astuple(row) for row in rows]
+        values = self._values(body, single=single)
+        if not 0 < len(values) <= self._max_rows:
+            raise InputError(explain.row_count(len(values), self._max_rows))
         try:
             tensors = self._as_matrix(values) if self._matrix else self._as_columns(values)
         except OverflowError:
             # UINT64's upper bound is beyond what the decoder can check.
             raise self._explained(body) from None
-        return tensors, len(rows), single
+        return tensors, len(values), single
+
+    def _values(self, body: bytes, *, single: bool) -> list[tuple[Any, ...]]:
+        """Each row's values in the order of the columns."""
+        if self._decoders is None:
+            return self._values_slowly(body, single=single)
+        one, many = self._decoders
+        try:
+            rows = [one.decode(body)] if single else many.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            # ValidationError is a DecodeError: say what is wrong, and all of it.
+            raise self._explained(body) from None
+        return [msgspec.structs.astuple(row) for row in rows]
+
+    def _values_slowly(self, body: bytes, *, single: bool) -> list[tuple[Any, ...]]:
+        content = explain.parse(body)
+        rows = [content] if single else content
+        if problems := explain.rows(content, self._columns, self._max_rows):
+            raise InputError(*problems)
+        return [tuple(row[spec.name] for spec in self._columns) for row in rows]
 
     def _explained(self, body: bytes) -> InputError:
         problems = explain.rows(explain.parse(body), self._columns, self._max_rows)
-        return InputError(*problems)
+        # Of a field that is given twice, only the last value shows there.
+        return InputError(*problems or [Problem((), "rows with each field once", "others")])
 
     def _as_matrix(self, values: Sequence[tuple[Any, ...]]) -> Tensors:
         assert self._matrix is not None  # noqa: S101 (the caller's branch, for the type checker)

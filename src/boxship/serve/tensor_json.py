@@ -29,7 +29,7 @@ def decode(data: bytes, spec: TensorSpec, shape: tuple[int, ...]) -> Array:
             kind = list[kind]
     try:
         values = msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise _explained(data, spec, shape) from None
     if nested:
         _check_nesting(values, spec, shape, ())

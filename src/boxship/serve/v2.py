@@ -35,7 +35,7 @@ class _Request(msgspec.Struct, gc=False):
     inputs: list[_Input]
     id: str = ""
     parameters: dict[str, Any] = {}
-    outputs: list[_Output] | None = None
+    outputs: list[_Output] = []
 
 
 _decoder = msgspec.json.Decoder(_Request)
@@ -119,9 +119,7 @@ class TensorsCodec:
         self._by_name = {spec.name: spec for spec in self.inputs}
         self._outputs = {spec.name: spec for spec in self.outputs}
 
-    def wanted(
-        self, outputs: Sequence[_Output] | None, parameters: Mapping[str, Any]
-    ) -> dict[str, bool]:
+    def wanted(self, outputs: Sequence[_Output], parameters: Mapping[str, Any]) -> dict[str, bool]:
         """The outputs that the answer holds, each with whether it is binary."""
         every = _switch(parameters, "binary_data_output", "parameters", default=False)
         if not outputs:
