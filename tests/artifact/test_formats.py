@@ -175,11 +175,9 @@ def test_lz4_without_its_package_names_it(tmp_path: Path, monkeypatch: pytest.Mo
         detect(write(tmp_path / "model", b"\x04\x22\x4d\x18" + bytes(20)))
 
 
-@pytest.mark.optional_part("lz4 is no dependency; whoever compresses with it has it")
 def test_lz4_with_its_package_is_read(tmp_path: Path) -> None:
     from boxship.artifact import pickles
 
-    pytest.importorskip("lz4.frame")
     path = write(tmp_path / "model", joblib_bytes(tmp_path, compress=("lz4", 3)))
     assert detect(path) is Format.PICKLE
     assert np.array_equal(pickles.load(path).model.coef_, MODEL.coef_)

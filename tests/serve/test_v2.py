@@ -274,7 +274,7 @@ def test_a_request_that_does_not_fit(request_: Any, problem: str) -> None:
         (b"", "expected JSON, found: an empty body"),
         (b'{"inputs": [', "expected JSON, found: Expecting value at position 12"),
         (b'{"id": "\xff"}', "expected JSON in UTF-8, found the byte 0xff at position 8"),
-        (b'{"inputs": ' + b"[" * 100_000, "expected JSON of a few levels, found it nested too"),
+        (b'{"x": ' + b"[" * 100_000, "expected JSON of a few levels, found it nested too"),
         (rb'{"id": "\ud800", "inputs": []}', r"expected JSON, found: '\ud800', which is half"),
     ],
 )
@@ -307,7 +307,7 @@ def test_binary_tensors_follow_the_json_part() -> None:
 def test_a_binary_tensor_is_widened_too() -> None:
     inputs = [binary("age", [1], "FP16", 2)]
     tensors = parse({"inputs": inputs}, tail=b"\x00\x3e").tensors
-    assert (tensors["age"].dtype, tensors["age"].tolist()) == (np.float64, [[1.5]])
+    assert (str(tensors["age"].dtype), tensors["age"].tolist()) == ("float64", [[1.5]])
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
@@ -345,18 +345,24 @@ def test_bytes_that_do_not_fill_the_shape() -> None:
     [
         (
             4,
-            "expected 4 bytes of binary tensors (the sum of binary_data_size), "
-            "found 8 after the JSON part",
+            (
+                "expected 4 bytes of binary tensors (the sum of binary_data_size), "
+                "found 8 after the JSON part"
+            ),
         ),
         (
             9,
-            "inputs[0].parameters.binary_data_size: expected at most the 8 bytes that are left "
-            "of the body, found 9",
+            (
+                "inputs[0].parameters.binary_data_size: expected at most the 8 bytes that are left "
+                "of the body, found 9"
+            ),
         ),
         (
             -1,
-            "inputs[0].parameters.binary_data_size: expected a number of bytes, "
-            "found the number -1",
+            (
+                "inputs[0].parameters.binary_data_size: expected a number of bytes, "
+                "found the number -1"
+            ),
         ),
         (
             True,
@@ -364,8 +370,10 @@ def test_bytes_that_do_not_fill_the_shape() -> None:
         ),
         (
             "8",
-            "inputs[0].parameters.binary_data_size: expected a number of bytes, "
-            'found the string "8"',
+            (
+                "inputs[0].parameters.binary_data_size: expected a number of bytes, "
+                'found the string "8"'
+            ),
         ),
     ],
 )

@@ -134,8 +134,7 @@ class Acceptor:
             # Out of file descriptors: what waits in the queue waits on.
             logger.warning("cannot accept a connection: %s", error.strerror)
             if self.accepting:
-                self.pause()
-                self._retry = self._loop.call_later(_RETRY_S, self.resume)
+                self._rest(_RETRY_S, self.resume)
             return False
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
