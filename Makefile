@@ -31,9 +31,18 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
 	  echo "Boxship needs Python 3.11, 3.12 or 3.13, and '$(PYTHON)' is: $$($(PYTHON) --version 2>&1)."; \
 	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; } >&2
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory ensurepip
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "'$(PYTHON) -m venv $(VENV)' failed. On Debian and Ubuntu it needs a package of its own:"; \
 	  echo "apt-get install python3-venv"; exit 1; } >&2
+
+# Debian's Python comes without ensurepip, which venv needs; where we may, we install it.
+.PHONY: ensurepip
+ensurepip:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing Debian's python3-venv, which '$(PYTHON) -m venv' needs"; \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+	    apt-get -qq install --yes --no-install-recommends python3-venv >/dev/null; fi
 
 $(VENV)/.demo: requirements-demo.lock pyproject.toml | $(BIN)/python
 	@echo "Installing what the demo needs (about 70 MB) into $(VENV)"

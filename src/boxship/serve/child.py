@@ -15,6 +15,8 @@ from boxship import process
 from boxship.serve import channel, resources
 from boxship.serve.lifecycle import Phase, State
 
+_LONGEST_MESSAGE_BYTES = 16 * 1024 * 1024
+
 
 @dataclass(frozen=True)
 class End:
@@ -59,7 +61,9 @@ class Child:
         finally:
             theirs.close()
         self.state = State(Phase.LOAD)
-        reader, self._writer = await asyncio.open_connection(sock=ours)
+        reader, self._writer = await asyncio.open_connection(
+            sock=ours, limit=_LONGEST_MESSAGE_BYTES
+        )
         self.tell(msgspec.structs.replace(start, slot=self.slot))
         try:
             failure = await self._follow(reader)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from boxship import contract
 from boxship.serve import statuses
-from boxship.serve.lifecycle import State
+from boxship.serve.lifecycle import Phase, State
 from boxship.serve.messages import (
     BodyLimits,
     Receive,
@@ -54,12 +54,24 @@ class Front:
             if path == contract.METRICS:
                 return await asyncio.to_thread(_metrics)
         state = self._state()
+        if state.ready:
+            return _late(path)
         retry = ((b"retry-after", str(_RETRY_AFTER_S).encode()),)
         if path == contract.READY:
             return json_response(503, state.body(), retry)
         if path == f"{contract.V2}/health/ready":
             return json_response(503, {"ready": False}, retry)
         return statuses.text_response(503, state.reason, path, retry)
+
+
+def _late(path: str) -> Response:
+    """For a connection that was opened before a worker was ready to take it."""
+    if path == contract.READY:
+        return json_response(200, State(Phase.READY).body())
+    if path == f"{contract.V2}/health/ready":
+        return json_response(200, {"ready": True})
+    text = "this connection is older than the model; open another and send the request again"
+    return statuses.text_response(503, text, path, ((b"retry-after", b"0"),))
 
 
 def _metrics() -> Response:
