@@ -4,6 +4,8 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,15 @@ def run(code: str, **options: object) -> int:
     return asyncio.run(started())
 
 
+@contextmanager
+def standard_input(fd: int) -> Iterator[None]:
+    kept = os.dup(0)
+    os.dup2(fd, 0)
+    yield
+    os.dup2(kept, 0)
+    os.close(kept)
+
+
 def test_a_program_gets_its_arguments_and_nothing_else(tmp_path: Path) -> None:
     """No shell reads the arguments; the environment is the one given; nothing is typed in."""
     file = tmp_path / "found"
@@ -29,7 +40,10 @@ def test_a_program_gets_its_arguments_and_nothing_else(tmp_path: Path) -> None:
         f"open({str(file)!r}, 'w').write(repr((sys.argv[1:], os.environ.get('ONLY'), "
         "'HOME' in os.environ, sys.stdin.read(), os.getpgrp() == os.getpid())))"
     )
-    assert run(code) == 0
+    typed = tmp_path / "typed"
+    typed.write_text("typed")
+    with typed.open() as source, standard_input(source.fileno()):
+        assert run(code) == 0
     assert file.read_text() == repr((["an argument; $HOME"], "this", False, "", True))
 
 

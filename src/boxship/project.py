@@ -21,17 +21,6 @@ _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.IGNORECASE | re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # A version stands in a response header and in a path.
 _VERSION = re.compile(r"[!-.0-~]+")
-project_values.TEXT_KEYS = ("name", "version", "model", "service", "app")
-project_values.LIST_KEYS = ("code", "trust")
-project_values.KEYS = (
-    *project_values.TEXT_KEYS,
-    *project_values.LIST_KEYS,
-    "golden",
-    "inputs",
-    "serve",
-)
-_PREFIX = "BOXSHIP_"
-_OTHER_VARIABLES = (contract.CPU_REQUEST_VARIABLE,)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -231,18 +231,25 @@ def test_callers_that_have_gone_leave_room_in_the_queue() -> None:
     run(test)
 
 
-def test_a_queue_of_callers_that_all_left_at_once() -> None:
+def test_a_queue_of_callers_that_all_leave_at_once() -> None:
     """Cancelled and not yet woken, they are passed over, and nothing is called."""
 
     async def test() -> None:
         model = Model()
         batcher = model.batcher()
-        tasks = [submit(batcher, row) for row in range(3)]
+
+        async def last_one_out() -> Rows:
+            found = await batcher.submit([0], 1, "rows")
+            for task in others:
+                task.cancel()
+            return found
+
+        first = asyncio.create_task(last_one_out())
+        others = [submit(batcher, row) for row in (1, 2)]
         await settled()
-        for task in tasks[1:]:
-            task.cancel()
         await model.finish()
-        assert await tasks[0] == answers(0)
+        assert await first == answers(0)
+        assert [task.cancelled() for task in others] == [True, True]
         assert model.calls == [[0]]
 
     run(test)
@@ -347,16 +354,19 @@ def test_something_that_the_model_waited_for_was_cancelled() -> None:
 
 
 def test_the_end_of_the_loop_ends_a_call() -> None:
-    """A call that runs when the server ends is cancelled, not made again."""
+    """A merged call that runs when the server ends is cancelled, not made again for each."""
     model = Model()
 
     async def test() -> None:
         batcher = model.batcher()
-        submit(batcher, 1)
+        tasks = [submit(batcher, row) for row in range(3)]
+        await settled()
+        model.release()
+        assert await tasks[0] == answers(0)
         await settled()
 
     run(test)
-    assert (model.calls, model.running) == ([[1]], 0)
+    assert (model.calls, model.running) == ([[0], [1, 2]], 0)
 
 
 def test_each_call_is_observed() -> None:

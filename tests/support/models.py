@@ -25,6 +25,9 @@ DATATYPES = (
     *("FP16", "FP32", "FP64", "BYTES"),
 )
 
+Tensor = tuple[str, str, Sequence[int | None]]
+"""A tensor's name, datatype (``FP32``) and shape; a dimension that may be any is ``None``."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -142,13 +145,8 @@ def save_onnx(trained: Trained, folder: Path) -> Path:
     return path
 
 
-def save_identity(
-    folder: Path, tensors: Sequence[tuple[str, str, Sequence[int | None]]], name: str = "identity"
-) -> Path:
-    """An ONNX model whose output ``NAME_out`` is its input ``NAME``, for each (NAME, datatype, shape).
-
-    A datatype is the protocol's word (``FP32``); a dimension that may be any is ``None``.
-    """
+def save_identity(folder: Path, tensors: Sequence[Tensor], name: str = "identity") -> Path:
+    """An ONNX model whose output ``NAME_out`` is its input ``NAME``, for each tensor."""
     onnx = pytest.importorskip("onnx")
     kinds = {
         "BOOL": onnx.TensorProto.BOOL,

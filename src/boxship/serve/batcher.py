@@ -155,10 +155,7 @@ class Batcher(Generic[Batch, Result]):
         try:
             answers = await self._work.execute(batch)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            # Not this call was cancelled, but something that the model itself waited for.
+            # Something that the model itself waited for; its callers are to hear of it.
             raise PredictionError("what the model waited for was cancelled") from None
         self._observe(
             Timing(

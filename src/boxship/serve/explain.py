@@ -8,7 +8,7 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, NoReturn
 
@@ -83,9 +83,11 @@ def _row(
     if not isinstance(row, dict):
         yield Problem(loc, "an object with one field per column", shown(row))
         return
-    for name in row.keys() - specs.keys():
-        expectation = f"no such field{_did_you_mean(name, specs.keys() - row.keys())}"
-        yield Problem((*loc, short(name)), expectation, shown(row[name]))
+    for name, value in row.items():
+        if name not in specs:
+            missing = [other for other in specs if other not in row]
+            expectation = f"no such field{_did_you_mean(name, missing)}"
+            yield Problem((*loc, short(name)), expectation, shown(value))
     for name, spec in specs.items():
         if name not in row:
             yield Problem((*loc, name), expected(spec), "nothing: it is missing")
@@ -93,7 +95,7 @@ def _row(
             yield Problem((*loc, name), expected(spec), shown(row[name]))
 
 
-def _did_you_mean(name: str, missing: Iterable[str]) -> str:
+def _did_you_mean(name: str, missing: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, missing, n=1) if len(name) <= _SHOWN else ()
     return f" (did you mean {close[0]!r}?)" if close else ""
 

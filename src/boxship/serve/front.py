@@ -54,14 +54,7 @@ class Front:
             if path == contract.METRICS:
                 return await asyncio.to_thread(_metrics)
         state = self._state()
-        if state.ready:
-            return _late(path)
-        retry = ((b"retry-after", str(_RETRY_AFTER_S).encode()),)
-        if path == contract.READY:
-            return json_response(503, state.body(), retry)
-        if path == f"{contract.V2}/health/ready":
-            return json_response(503, {"ready": False}, retry)
-        return statuses.text_response(503, state.reason, path, retry)
+        return _late(path) if state.ready else _not_ready(state, path)
 
 
 def _late(path: str) -> Response:
@@ -72,6 +65,15 @@ def _late(path: str) -> Response:
         return json_response(200, {"ready": True})
     text = "this connection is older than the model; open another and send the request again"
     return statuses.text_response(503, text, path, ((b"retry-after", b"0"),))
+
+
+def _not_ready(state: State, path: str) -> Response:
+    retry = ((b"retry-after", str(_RETRY_AFTER_S).encode()),)
+    if path == contract.READY:
+        return json_response(503, state.body(), retry)
+    if path == f"{contract.V2}/health/ready":
+        return json_response(503, {"ready": False}, retry)
+    return statuses.text_response(503, state.reason, path, retry)
 
 
 def _metrics() -> Response:

@@ -38,6 +38,7 @@ class Connection(HttpToolsProtocol):
     _in_headers = False
     _header_bytes = 0
     _refused = False
+    _running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client that connects and says nothing is an idle one."""
@@ -137,6 +138,10 @@ class Connection(HttpToolsProtocol):
         if not self._declines_upgrade:
             super().on_headers_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_message_complete(self) -> None:
         """The last byte of a request."""
         if not self._declines_upgrade:
@@ -144,8 +149,8 @@ class Connection(HttpToolsProtocol):
 
     @property
     def awaits_request(self) -> bool:
-        """Whether a client has connected and its first request may be on the way."""
-        return self.cycle is None and not self._refused
+        """Whether a request has begun, or the first of a new connection may be on the way."""
+        return (self.cycle is None or self._in_headers) and not self._refused
 
     @property
     def _unanswered(self) -> RequestResponseCycle | None:
@@ -165,13 +170,17 @@ class Connection(HttpToolsProtocol):
         self._refused = True
         self._unset_timer()
         latest = self._unanswered
+        if self.pipeline and latest is not None and latest.more_body:
+            # Only the newest request can be unfinished: those before it are whole.
+            self.pipeline.popleft()
+            latest = self.cycle = self.pipeline[0][0] if self.pipeline else self._running
         if latest is not None:
             if not latest.more_body:
                 latest.keep_alive = False
                 return
             latest.disconnected = True
             latest.message_event.set()
-            if latest.response_started or self.pipeline:
+            if latest.response_started:
                 self.transport.close()
                 return
         body = json.dumps({"detail": detail}).encode()
@@ -206,7 +215,8 @@ class HttpServer:
         config = uvicorn.Config(
             app,
             http=connection,
-            lifespan="on" if lifespan else "off",
+            # Not "on": an application that raises here has no start-up, by ASGI's rules.
+            lifespan="auto" if lifespan else "off",
             log_config=None,
             access_log=False,
             server_header=False,

@@ -85,8 +85,8 @@ class Acceptor:
         self.accepting = False
 
     def resume(self) -> None:
-        """Accept from now on."""
-        if not self.accepting:
+        """Accept from now on, unless the socket was given up."""
+        if not self.accepting and self._sock.fileno() >= 0:
             self.accepting = True
             self._loop.add_reader(self._sock, self._on_readable)
 

@@ -5,11 +5,13 @@ worker accepts from the shared socket only once its model is ready.
 """
 
 import asyncio
+import concurrent.futures
 import logging
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+import threading
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -98,14 +100,14 @@ class Supervisor:
 
     async def _bring_up(self) -> None:
         """Verify the model's bytes, decide on workers, start them."""
-        self._state = State(Phase.VERIFY)
-        model = await asyncio.to_thread(_verified, self._project.model_path)
-        self._state = State(Phase.LOAD)
-        # Only now: the first probe need not wait for the import.
+        # Only now: the socket listens before the import.
         from boxship.serve import metrics
 
         metrics.prepare(self._metrics_folder, "supervisor")
         self._counters, self._forget = metrics.ServerMetrics(), metrics.forget
+        self._state = State(Phase.VERIFY)
+        model = await _in_background(lambda: _verified(self._project.model_path))
+        self._state = State(Phase.LOAD)
         wanted = self._settings.workers
         allotment = resources.allot(
             resources.read_resources(),
@@ -132,8 +134,8 @@ class Supervisor:
 
     async def _keep(self, child: Child) -> None:
         """Run a worker in ``child``, and replace it when it dies."""
-        deaths = 0
-        while True:
+        deaths, delay = 0, 0.0
+        while await self._may_start(delay):
             started = monotonic()
             end = await child.run(self._start, self._sock.fileno(), self._table.fd)
             self._table.clear(child.slot)
@@ -155,10 +157,17 @@ class Supervisor:
                 reason=str(end),
                 delay_s=delay,
             )
-            await asyncio.sleep(delay)
+
+    async def _may_start(self, delay_s: float) -> bool:
+        """Whether a worker is still wanted after ``delay_s``."""
+        await asyncio.sleep(delay_s)
+        return not self._draining
 
     def _heard(self, child: Child, message: channel.Message) -> None:
         """A worker has said something."""
+        if self._draining and not child.ready:
+            # It was being started when the signal came.
+            child.kill()
         if isinstance(message, channel.Progress) and message.detail:
             logger.error(message.detail)
         if isinstance(message, channel.Loaded):
@@ -186,8 +195,6 @@ class Supervisor:
         ready = sum(child.ready for child in self._children)
         self._counters.workers(ready=ready, starting=len(self._children) - ready)
         self._counters.readiness(ready=bool(ready) and not self._draining)
-        if self._draining:
-            return
         if ready:
             self._acceptor.pause()
         else:
@@ -221,7 +228,7 @@ class Supervisor:
         for child in serving:
             child.tell(channel.Close())
         # What waits in the socket's queue is the workers' to answer, if there are any.
-        await self._front.close(take_waiting=not serving)
+        await self._front.close(take_waiting=not any(child.ready for child in serving))
         limit = self._settings.request_timeout_s + contract.TERMINATION_MARGIN_S / 2
         try:
             async with asyncio.timeout(limit):
@@ -250,6 +257,21 @@ class Supervisor:
         elif error is not None:
             logger.critical("the supervisor failed", exc_info=error)
             self._finish(Outcome(EXIT_FAILURE, f"The supervisor failed: {error!r}."))
+
+
+async def _in_background(work: Callable[[], _ModelFile]) -> _ModelFile:
+    """Like ``asyncio.to_thread``, but the end of the server does not wait for ``work``."""
+    future: concurrent.futures.Future[_ModelFile] = concurrent.futures.Future()
+    future.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except Exception as error:  # noqa: BLE001 (raised again where it is awaited)
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await asyncio.wrap_future(future)
 
 
 def _verified(model_path: str | None) -> _ModelFile:

@@ -4,7 +4,9 @@ Started as ``python -m boxship.serve.worker CONTROL_FD LISTENER_FD TABLE_FD``.
 """
 
 import asyncio
+import ctypes
 import logging
+import os
 import signal
 import socket
 import sys
@@ -24,6 +26,8 @@ from boxship.serve.loading import Loading, Served
 from boxship.serve.spread import ConnectionTable
 
 logger = logging.getLogger("boxship.serve")
+
+_PR_SET_PDEATHSIG = 1
 
 
 async def run(
@@ -54,6 +58,7 @@ async def run(
     if served.after_start is not None:
         await served.after_start()
     table.publish(start.slot, 0)
+    _end_with_parent(0)
     server.accept(listener, partial(table.others_have_fewer, start.slot))
     load_s = perf_counter() - began
     counters.model_loaded(
@@ -111,7 +116,10 @@ async def _next(control: WorkerEnd) -> channel.Message | None:
 def main(argv: list[str]) -> int:
     """Run one worker; what ends it before it is ready goes to the supervisor in words."""
     # Ctrl-C and SIGTERM are the supervisor's to act on; it says what a worker does.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    os.register_at_fork(after_in_child=_take_signals)
+    _end_with_parent(signal.SIGKILL)
     control = WorkerEnd(socket.socket(fileno=int(argv[0])))
     listener = socket.socket(fileno=int(argv[1]))
     listener.setblocking(False)
@@ -131,6 +139,21 @@ def main(argv: list[str]) -> int:
         words = f"The model could not be served: {type(error).__name__}: {error}"
         return _failed(control, words, EXIT_MODEL)
     return 0
+
+
+def _take_signals() -> None:
+    """What the user's code forks ends as processes do."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _end_with_parent(number: int) -> None:
+    """Be sent ``number`` when the supervisor ends, 0 for nothing; only Linux can.
+
+    A load that holds the interpreter lock would keep the socket open, unanswered.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 def _failed(control: WorkerEnd, message: str, exit_code: int) -> int:
