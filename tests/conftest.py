@@ -7,6 +7,7 @@ may be missing, so there a skip is a failure, except in tests marked ``optional_
 import importlib
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -59,10 +60,20 @@ def serving(folder: Path) -> Iterator[Serve]:
     for server in started:
         server.client.close()
         if server.process.poll() is None:
-            # A second signal ends at once; the first alone would wait for the drain delay.
-            server.process.terminate()
-            server.process.terminate()
-            server.process.wait(30)
+            end_at_once(server)
+
+
+def end_at_once(server: Server) -> None:
+    """Signal twice: the first alone would wait for the drain delay."""
+    for _ in range(30):
+        server.process.terminate()
+        try:
+            server.process.wait(1)
+        except subprocess.TimeoutExpired:
+            continue
+        return
+    server.process.kill()
+    server.process.wait()
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from conftest import Need
 from support.load import Load, post
 from support.serving import Server, free_port
@@ -269,7 +268,7 @@ def test_no_delay(serve: Serve) -> None:
 
 def test_interrupt_without_a_terminal(serve: Serve) -> None:
     """Where nobody sits at a terminal, SIGINT is a SIGTERM by another name."""
-    with open(os.devnull, "rb") as nothing, standard_input(nothing.fileno()):
+    with Path(os.devnull).open("rb") as nothing, standard_input(nothing.fileno()):
         server = serve("service:Quick", "--drain-delay", "1")
     signalled = time.monotonic()
     server.process.send_signal(signal.SIGINT)

@@ -12,11 +12,11 @@ from typing import Any
 
 import httpx
 import pytest
+from support import models
+from support.serving import Server
 
 from boxship import contract, errors
 from boxship.serve.server import leave_last_words
-from support import models
-from support.serving import Server
 
 Serve = Callable[..., Server]
 
@@ -82,6 +82,11 @@ def wait_for_health(server: Server) -> float:
         else:
             return time.monotonic() - server.started
     raise AssertionError(f"no answer from /health:\n{server.log}")
+
+
+def receive_all(connection: socket.socket) -> bytes:
+    """Everything until the server closes the connection."""
+    return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 def end_of(server: Server) -> int:
@@ -180,7 +185,7 @@ def test_connection_from_before_ready(serve: Serve, tmp_path: Path) -> None:
         server.wait_until_ready()
         for connection, path in ((probe, "/ready"), (early, "/predict")):
             connection.sendall(f"GET {path} HTTP/1.1\r\nhost: test\r\n\r\n".encode())
-            answers.append(b"".join(iter(lambda c=connection: c.recv(65536), b"")))
+            answers.append(receive_all(connection))
     assert answers[0].startswith(b"HTTP/1.1 200 ")
     assert answers[0].endswith(b'{"status":"ready"}')
     assert answers[1].startswith(b"HTTP/1.1 503 ")
@@ -240,9 +245,7 @@ def named(target: str) -> Callable[[Path], str]:
         pytest.param(
             named("service:IsKilled"), errors.EXIT_FAILURE, "memory limit", id="killed in load"
         ),
-        pytest.param(
-            named("service:Exits"), errors.EXIT_FAILURE, "exit code 7", id="ends in load"
-        ),
+        pytest.param(named("service:Exits"), errors.EXIT_FAILURE, "exit code 7", id="ends in load"),
     ],
 )
 def test_model_that_cannot_load(
@@ -291,12 +294,10 @@ def wait_for_detail(server: Server, words: str) -> httpx.Response:
     """The first answer of ``/ready`` whose detail has ``words``."""
     wait_for_health(server)
     deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        answer = server.get("/ready")
-        if words in answer.json().get("detail", ""):
-            return answer
+    while words not in (answer := server.get("/ready")).json().get("detail", ""):
+        assert time.monotonic() < deadline, f"/ready never said {words!r}:\n{server.log}"
         time.sleep(0.02)
-    raise AssertionError(f"/ready never said {words!r}:\n{answer.text}\n{server.log}")
+    return answer
 
 
 def golden_of(trained: models.Trained, shift: float = 0.0) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-
-from boxship import errors
 from support.load import Load, Sent, post
 from support.serving import Server
+
+from boxship import errors
 
 Serve = Callable[..., Server]
 
@@ -146,7 +146,7 @@ def test_one_worker_of_two_is_killed(serve: Serve) -> None:
 
     # At most one request in each of its connections, and the new ones that it had just taken.
     held = Counter(answered_by(one) for one in load.sent if one.fresh and one.end < killed)
-    assert 0 < held[victim]
+    assert held[victim] > 0
     assert len(load.lost) <= 16, load.summary()
     assert all(one.at < killed + 0.1 and one.end < killed + 0.5 for one in load.lost)
     assert {one.status for one in load.sent if one not in load.lost} == {200}, load.summary()

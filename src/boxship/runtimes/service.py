@@ -109,7 +109,7 @@ class ServiceRuntime:
             result = self._service.predict(argument) if len(argument) else []
         except RequestError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # sys.exit() is no way to end the server
             raise self._failed(error) from error
         return self._checked(len(argument), result)
 
@@ -124,7 +124,7 @@ class ServiceRuntime:
             result = await self._service.predict(argument) if len(argument) else []
         except RequestError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._failed(error) from error
         return self._checked(len(argument), result)
 

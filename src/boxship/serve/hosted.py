@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -12,6 +14,7 @@ from boxship.serve.app import Identity
 from boxship.serve.lifecycle import Phase, State
 from boxship.serve.messages import (
     BodyLimits,
+    Header,
     Receive,
     Request,
     Response,
@@ -27,6 +30,7 @@ logger = logging.getLogger("boxship.serve")
 
 _OURS = (contract.HEALTH, contract.READY, contract.METRICS)
 _ASK_S = 5.0
+_CLIENT_GONE = 499
 
 
 class HostedApp:
@@ -52,18 +56,19 @@ class HostedApp:
         self._access = logs.AccessLog(every=settings.access_log)
         self._ours: frozenset[str] = frozenset()
 
-    async def find_routes(self) -> None:
+    async def find_routes(self, state: Mapping[str, Any]) -> None:
         """Ask the application once for each path of ours; a 404 means that it has none.
 
         The application is asked and not inspected, so that any framework will do.
+        ``state`` is what its lifespan left for its requests.
         """
-        missing = [path for path in _OURS if await self._status_of(path) in (404, 405)]
+        missing = [path for path in _OURS if await self._status_of(path, state) in (404, 405)]
         self._ours = frozenset(missing)
         own = [path for path in _OURS if path not in self._ours]
         if own:
             logs.log(logger, logging.INFO, "the application's own routes stay", paths=own)
 
-    async def _status_of(self, path: str) -> int:
+    async def _status_of(self, path: str, state: Mapping[str, Any]) -> int:
         status = 0
         asked = False
 
@@ -92,7 +97,7 @@ class HostedApp:
             "headers": [(b"host", b"localhost")],
             "client": ("127.0.0.1", 0),
             "server": ("127.0.0.1", contract.PORT),
-            "state": {},
+            "state": dict(state),
         }
         try:
             async with asyncio.timeout(_ASK_S):
@@ -129,32 +134,36 @@ class HostedApp:
         await respond(send, request, response, headers, close=close)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = perf_counter()
+        began = perf_counter()
         request = Request(scope, receive, self._limits)
         request_id = request.request_id()
-        status = 500
+        exchange = _Exchange(receive, send, partial(self._with_ours, request, request_id))
         self._metrics.request_started()
-
-        async def sending(message: MutableMapping[str, Any]) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = self._with_ours(request, request_id, message)
-            await send(message)
-
         try:
-            await self._app(scope, receive, sending)
+            await self._app(scope, exchange.receive, exchange.send)
+        except Exception as error:
+            if not exchange.complete:
+                raise
+            # It has its answer, such as a framework's own 500; the connection has others to come.
+            logs.log(
+                logger,
+                logging.ERROR,
+                "the application failed",
+                exc_info=error,
+                path=request.path,
+                request_id=request_id,
+            )
         finally:
-            seconds = perf_counter() - started
+            seconds = perf_counter() - began
             label = _label(scope)
             self._metrics.request_finished(
-                label, request.method, status, self._identity.name, seconds
+                label, request.method, exchange.status, self._identity.name, seconds
             )
             self._access.record(
                 method=request.method,
                 route=label,
                 path=request.path,
-                status=status,
+                status=exchange.status,
                 seconds=seconds,
                 request_id=request_id,
                 trace_id=request.trace_id() or None,
@@ -163,10 +172,7 @@ class HostedApp:
                 remote=scope["client"][0] if scope.get("client") else None,
             )
 
-    def _with_ours(
-        self, request: Request, request_id: str, message: MutableMapping[str, Any]
-    ) -> list[tuple[bytes, bytes]]:
-        headers = list(message.get("headers", ()))
+    def _with_ours(self, request: Request, request_id: str, headers: list[Header]) -> list[Header]:
         given = {name.lower() for name, _ in headers}
         ours = tracing_headers(request, request_id)
         ours.append((contract.MODEL_VERSION_HEADER.encode(), self._identity.version.encode()))
@@ -175,6 +181,34 @@ class HostedApp:
             headers = [header for header in headers if header[0].lower() != b"connection"]
             headers.append((b"connection", b"close"))
         return headers
+
+
+@dataclass
+class _Exchange:
+    """What passes between the server and the application for one request."""
+
+    receiving: Receive
+    sending: Send
+    with_ours: Callable[[list[Header]], list[Header]]
+    status: int = 500
+    started: bool = False
+    complete: bool = False
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        message = await self.receiving()
+        if message["type"] == "http.disconnect" and not self.started:
+            self.status = _CLIENT_GONE
+        return message
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            if self.status != _CLIENT_GONE:
+                self.status = message["status"]
+            message["headers"] = self.with_ours(list(message.get("headers", ())))
+        await self.sending(message)
+        if message["type"] == "http.response.body":
+            self.complete = not message.get("more_body", False)
 
 
 def _label(scope: Scope) -> str:

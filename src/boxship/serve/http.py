@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httptools
@@ -51,6 +51,10 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timers: they would hold the connection's memory until they fire."""
         super().connection_lost(exc)
+        if self._running is not None:
+            # The base class knows only of the newest request, which may wait behind this one.
+            self._running.disconnected = True
+            self._running.message_event.set()
         self.counted(len(self.connections))
         self._unset_keepalive_if_required()
         self._unset_timer()
@@ -235,6 +239,12 @@ class HttpServer:
         await self._server.startup(sockets=[])
         await self._server.on_tick(0)
         self._ticks = asyncio.create_task(self._server.main_loop())
+
+    @property
+    def app_state(self) -> Mapping[str, Any]:
+        """What the application's start-up left for its requests."""
+        state: Mapping[str, Any] = self._server.lifespan.state
+        return state
 
     def accept(self, sock: socket.socket, yields: Callable[[], bool] = lambda: False) -> Acceptor:
         """Take connections from ``sock`` from now on, where ``yields`` leaves them to us."""

@@ -2,7 +2,7 @@
 
 import logging
 import platform
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,14 +40,15 @@ class Served:
     """What a worker serves once it is ready.
 
     ``notes`` are worth a log line at the server's start. ``lifespan`` says whether
-    the application has a start-up of its own, ``after_start`` what follows it.
+    the application has a start-up of its own, ``after_start`` what follows it with the
+    state that it left.
     """
 
     app: Application
     runtime: str
     notes: tuple[str, ...] = ()
     lifespan: bool = False
-    after_start: Callable[[], Awaitable[None]] | None = None
+    after_start: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None
 
 
 class Loading:

@@ -23,9 +23,11 @@ def infer_request(signature: Signature, rows: Sequence[Mapping[str, Any]]) -> di
 
     ``rows`` are example rows of ``/predict``; their fields fill the inputs of the same name.
     """
-    known = row(signature.columns or ()) | dict(rows[0] if rows else {})
+    known = dict(rows[0]) if rows else row(signature.columns or ())
     inputs = []
     for spec in signature.inputs:
+        if not spec.required and known.get(spec.name) is None:
+            continue
         shape = [1, *(1 if length < 0 else length for length in spec.shape[1:])]
         count = math.prod(shape)
         if count > MAX_ELEMENTS:
@@ -39,8 +41,8 @@ def _data(
     spec: TensorSpec, count: int, known: Mapping[str, Any], columns: Sequence[TensorSpec]
 ) -> list[Any]:
     for values in (
-        _flat(known.get(spec.name)),
         _flat(spec.example),
+        _flat(known.get(spec.name)),
         _flat([known.get(column.name) for column in columns]),
     ):
         if len(values) == count and None not in values:

@@ -56,7 +56,7 @@ async def run(
     )
     await _started(server)
     if served.after_start is not None:
-        await served.after_start()
+        await served.after_start(server.app_state)
     table.publish(start.slot, 0)
     _end_with_parent(0)
     server.accept(listener, partial(table.others_have_fewer, start.slot))
