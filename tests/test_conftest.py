@@ -44,7 +44,7 @@ def run_suite(folder: Path, ci: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         argv,
         cwd=folder,
-        env={**os.environ, "BOXSHIP_CI": ci},
+        env={**os.environ, "BOXSHIP_CI": ci, "PYTHONPATH": str(CONFTEST.parent)},
         capture_output=True,
         text=True,
         check=False,

@@ -99,7 +99,7 @@ def test_loses_nothing_under_load(workers: int, serve: Serve) -> None:
     before = load.rate(signalled - 0.5, signalled)
     assert before > 200
     assert load.rate(signalled, signalled + delay) > before / 2
-    assert unready < 0.2
+    assert unready < 0.1
     assert delay <= ended < delay + 2
 
 
@@ -178,10 +178,9 @@ def test_loses_nothing_behind_haproxy(
     assert broken == dict.fromkeys(broken, "0")
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_finishes_what_is_in_flight(workers: int, serve: Serve) -> None:
+def test_finishes_what_is_in_flight(serve: Serve) -> None:
     """A request that takes longer than the drain delay is still answered."""
-    server = serve("service:Slow", "--workers", str(workers), "--drain-delay", "0.5")
+    server = serve("service:Slow", "--workers", "2", "--drain-delay", "0.5")
     with (
         socket.create_connection(("127.0.0.1", server.port), 10) as early,
         socket.create_connection(("127.0.0.1", server.port), 10) as late,
