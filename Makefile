@@ -7,7 +7,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := $(wildcard src tests tools bench demo)
+CODE := $(wildcard src tests tools bench demo examples)
 
 # A lock is complete, so pip need not resolve it again. Compiling every module of 129 packages
 # takes longer than compiling the ones that get used, when they get used.

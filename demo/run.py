@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from pandas import DataFrame
 from sklearn.datasets import load_breast_cancer
@@ -26,7 +27,7 @@ READY_WITHIN_S = 60.0
 ROWS = 5
 
 
-def train() -> tuple[Path, object, list[dict[str, float]]]:
+def train() -> tuple[Path, Any, list[dict[str, float]]]:
     """A pickle of a classifier, the classifier itself, and rows it has not seen."""
     data = load_breast_cancer(as_frame=True)
     seen, unseen, labels, _ = train_test_split(data.data, data.target, random_state=0)
@@ -69,7 +70,7 @@ def wait_until_ready(url: str, server: "subprocess.Popen[bytes]") -> None:
     sys.exit(f"the server was not ready within {READY_WITHIN_S:g} s")
 
 
-def post(url: str, body: bytes) -> object:
+def post(url: str, body: bytes) -> Any:
     """One request, as curl would send it."""
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(url, data=body, headers=headers)
@@ -102,11 +103,11 @@ def main() -> int:
     return 0 if agree and code == 0 else 1
 
 
-def ask(url: str, model: object, rows: list[dict[str, float]]) -> bool:
+def ask(url: str, model: Any, rows: list[dict[str, float]]) -> bool:
     """Every row once by itself and all together, beside the model's own answers."""
     table = DataFrame(rows)
-    scores = model.predict_proba(table)[:, 1]  # type: ignore[attr-defined]
-    labels = model.predict(table)  # type: ignore[attr-defined]
+    scores = model.predict_proba(table)[:, 1]
+    labels = model.predict(table)
     together = post(f"{url}/predict", json.dumps(rows).encode())
     wanted = [
         {"score": float(score), "label": int(label)}
@@ -115,7 +116,7 @@ def ask(url: str, model: object, rows: list[dict[str, float]]) -> bool:
     print(f"{'row':>3}  {'served score':>24}  {'the model itself':>24}  label")
     for index, row in enumerate(rows):
         alone = post(f"{url}/predict", json.dumps(row).encode())
-        own = float(model.predict_proba(table[index : index + 1])[0, 1])  # type: ignore[attr-defined]
+        own = float(model.predict_proba(table[index : index + 1])[0, 1])
         same = alone == {"score": own, "label": wanted[index]["label"]}
         print(f"{index:>3}  {alone['score']!r:>24}  {own!r:>24}  {alone['label']}", end="")
         print("" if same else "   DIFFERS")

@@ -14,7 +14,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-
 from support.serving import Server
 
 NOTHING_MAY_BE_MISSING = os.environ.get("BOXSHIP_CI") == "1"

@@ -19,7 +19,12 @@ PROGRAM_STARTS = ("create_subprocess_", "subprocess_exec", "subprocess_shell")
 OS_STARTS = ("exec", "spawn", "posix_spawn", "fork", "system", "popen")
 
 HEAVY = ("numpy", "sklearn", "onnxruntime", "pandas", "fastapi", "pydantic")
-LIGHT_MODULES = ("boxship", "boxship.contract", "boxship.cli.main", "boxship.serve.supervisor")
+LIGHT_MODULES = (
+    "boxship",
+    "boxship.contract",
+    "boxship.cli.main",
+    "boxship.serve.processes.supervisor",
+)
 
 # In pieces, so that this file does not hold them itself.
 FORBIDDEN_WORDS = (

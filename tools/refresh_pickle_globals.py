@@ -32,8 +32,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from boxship.artifact.pickle_globals import BUILTINS, forbidden  # noqa: E402
-from boxship.artifact.pickle_scan import scan  # noqa: E402
+from boxship.artifact.pickling.listed import BUILTINS, forbidden  # noqa: E402
+from boxship.artifact.pickling.scan import scan  # noqa: E402
 
 DATA = ROOT / "src/boxship/artifact/data/pickle_globals.json"
 

@@ -1,4 +1,4 @@
-"""Rewrite the vendored Swagger UI in ``src/boxship/serve/assets`` from its npm package.
+"""Rewrite the vendored Swagger UI in ``src/boxship/serve/documents/assets`` from its npm package.
 
     python tools/refresh_swagger_ui.py            the newest 5.x, through ``npm pack``
     python tools/refresh_swagger_ui.py 5.35.0     that version
@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 PACKAGE = "swagger-ui-dist"
-ASSETS = Path(__file__).resolve().parent.parent / "src" / "boxship" / "serve" / "assets"
+ASSETS = Path(__file__).resolve().parent.parent / "src/boxship/serve/documents/assets"
 SERVED = ("swagger-ui-bundle.js", "swagger-ui.css")
 LICENSES = ("LICENSE", "NOTICE", "swagger-ui-bundle.js.LICENSE.txt")
 """The package's own licence and the notices of what its bundle contains."""

@@ -27,7 +27,8 @@ def onnx_bytes() -> bytes:
     node = helper.make_node("Identity", ["x"], ["y"])
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 2]) for name in "xy"]
     graph = helper.make_graph([node], "g", ends[:1], ends[1:])
-    return helper.make_model(graph, producer_name="a test").SerializeToString()
+    data: bytes = helper.make_model(graph, producer_name="a test").SerializeToString()
+    return data
 
 
 def joblib_bytes(folder: Path, **options: object) -> bytes:
@@ -95,7 +96,10 @@ def zipped(*names: str) -> Callable[[Path], None]:
 
 
 def content(data: bytes) -> Callable[[Path], None]:
-    return lambda path: path.write_bytes(data) and None
+    def make(path: Path) -> None:
+        path.write_bytes(data)
+
+    return make
 
 
 def tar(path: Path) -> None:

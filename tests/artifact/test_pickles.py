@@ -1,7 +1,9 @@
 import gzip
+import importlib
 import pickle
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -155,7 +157,7 @@ def test_memmap_is_never_the_class_that_opens_files(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The user's own module, which also imports other people's functions."""
     (tmp_path / "churn").mkdir()
     (tmp_path / "churn/__init__.py").touch()
@@ -164,9 +166,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         "class Ratio:\n    class Inner:\n        pass\n    def __init__(self): self.made = 1\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    import churn.features
-
-    yield churn.features
+    yield importlib.import_module("churn.features")
     for name in ("churn", "churn.features"):
         sys.modules.pop(name)
 
@@ -289,7 +289,7 @@ def test_a_file_of_numpy_1_loads_without_a_word(tmp_path: Path) -> None:
 
 
 def test_a_file_that_changes_between_scan_and_load_is_refused(tmp_path: Path) -> None:
-    from boxship.artifact.pickle_load import unpickle
+    from boxship.artifact.pickling.unpickler import unpickle
 
     path = tmp_path / "model"
     path.write_bytes(pickle.dumps(1))

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from boxship.artifact import pickles
-from boxship.artifact.pickle_load import unpickle
+from boxship.artifact.pickling.unpickler import unpickle
 from boxship.errors import ModelError, UntrustedModelError
 
 

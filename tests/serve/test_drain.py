@@ -45,18 +45,6 @@ def services(tmp_path: Path) -> None:
     (tmp_path / "service.py").write_text(SERVICES)
 
 
-@contextlib.contextmanager
-def standard_input(fd: int) -> Iterator[None]:
-    """What is started meanwhile reads from ``fd``."""
-    saved = os.dup(0)
-    os.dup2(fd, 0)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 0)
-        os.close(saved)
-
-
 def first_unready(port: int, since: float) -> float:
     """Seconds from ``since`` until ``/ready`` said that the server drains."""
     while time.monotonic() - since < 5:
@@ -267,8 +255,7 @@ def test_no_delay(serve: Serve) -> None:
 
 def test_interrupt_without_a_terminal(serve: Serve) -> None:
     """Where nobody sits at a terminal, SIGINT is a SIGTERM by another name."""
-    with Path(os.devnull).open("rb") as nothing, standard_input(nothing.fileno()):
-        server = serve("service:Quick", "--drain-delay", "1")
+    server = serve("service:Quick", "--drain-delay", "1")
     signalled = time.monotonic()
     server.process.send_signal(signal.SIGINT)
     first_unready(server.port, signalled)
@@ -281,8 +268,7 @@ def test_interrupt_on_a_terminal(serve: Serve) -> None:
     """Ctrl-C waits for no load balancer, only for what is in flight."""
     terminal, end = pty.openpty()
     try:
-        with standard_input(end):
-            server = serve("service:Slow", "--drain-delay", "30")
+        server = serve("service:Slow", "--drain-delay", "30", stdin=end)
         with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
             connection.sendall(post("/predict", {"x": 0.5}))
             time.sleep(0.1)

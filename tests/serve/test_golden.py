@@ -10,8 +10,8 @@ import pytest
 
 from boxship.errors import BoxshipError, PredictionError
 from boxship.runtimes.base import Array, Tensors
+from boxship.serve.codec.models import TensorModel
 from boxship.serve.golden import Golden, GoldenMismatchError, compare
-from boxship.serve.models import TensorModel
 from boxship.signature import Answer, Signature, TensorSpec
 
 

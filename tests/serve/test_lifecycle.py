@@ -17,7 +17,7 @@ from support import models
 from support.serving import Server
 
 from boxship import contract, errors
-from boxship.serve.server import leave_last_words
+from boxship.serve.processes.server import leave_last_words
 
 Serve = Callable[..., Server]
 

@@ -25,6 +25,7 @@ class Server:
         cwd: Path,
         environ: Mapping[str, str] | None = None,
         port: int | None = None,
+        stdin: int = subprocess.DEVNULL,
     ) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -38,6 +39,7 @@ class Server:
                 ],
                 cwd=cwd,
                 env={**os.environ, **(environ or {})},
+                stdin=stdin,
                 stdout=log,
                 stderr=log,
             )

@@ -4,12 +4,12 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from boxship.artifact.compression import HEAD_BYTES, compression, open_decompressed
-from boxship.artifact.pickle_load import Approved, resolve, unpickle
-from boxship.artifact.pickle_scan import GlobalUse, PickleReport, scan
-from boxship.artifact.pickle_values import Trick
+from boxship.artifact.pickling.scan import GlobalUse, PickleReport, scan
+from boxship.artifact.pickling.unpickler import Approved, resolve, unpickle
+from boxship.artifact.pickling.values import Trick
 from boxship.errors import ModelError, UntrustedModelError
 
 __all__ = ["GlobalUse", "LoadedPickle", "PickleReport", "Trick", "load", "notice", "scan"]
@@ -21,7 +21,7 @@ _NOTICE: Final = "A pickle is a program: whoever wrote the file chose what runs 
 class LoadedPickle:
     """A model, what its file said about itself, and what was worth a warning."""
 
-    model: object
+    model: Any
     report: PickleReport
     warnings: tuple[str, ...]
 

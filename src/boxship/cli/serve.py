@@ -93,6 +93,6 @@ def run(arguments: argparse.Namespace) -> int:
         trust_all=arguments.trust,
     )
     # Imported late: `boxship --help` needs no server.
-    from boxship.serve import server
+    from boxship.serve.processes import server
 
     return server.serve(resolved.project, resolved.warnings)

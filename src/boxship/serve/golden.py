@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from boxship.errors import BoxshipError, RequestError
-from boxship.serve import v2
-from boxship.serve.models import ServedModel
+from boxship.serve.codec import v2
+from boxship.serve.codec.models import ServedModel
 
 _TOLERANCE = 1e-6
 

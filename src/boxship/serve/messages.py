@@ -24,6 +24,7 @@ JSON = b"application/json"
 _DISCARD_S = 30.0
 _DISCARD_IDLE_S = 5.0
 _ID_LENGTH = 128
+_NOT_MODIFIED = 304
 _ids = count(1)
 _id_prefix = secrets.token_hex(6)
 # https://www.w3.org/TR/trace-context/: version, trace id, parent id, flags; all zeros are none.
@@ -83,7 +84,7 @@ class Request:
     headers: Mapping[bytes, bytes] = field(init=False)
     model: str = ""
     rows: int = 0
-    _unread: bool = True
+    unread: bool = True
 
     def __post_init__(self) -> None:
         self.headers = dict(self.scope["headers"])
@@ -157,11 +158,11 @@ class Request:
         while True:
             message = await self.receive()
             if message["type"] == "http.disconnect":
-                self._unread = False
+                self.unread = False
                 raise DisconnectedError
             chunk: bytes = message.get("body", b"")
             if not message.get("more_body"):
-                self._unread = False
+                self.unread = False
                 return bytes(body + chunk) if body else chunk
             body += chunk
             if len(body) > self.limits.max_bytes:
@@ -204,7 +205,7 @@ class Request:
         A connection that is closed while bytes of its client wait unread is reset,
         and the reset overtakes the answer.
         """
-        if not self._unread or self.headers.get(b"expect"):
+        if not self.unread or self.headers.get(b"expect"):
             return
         try:
             async with asyncio.timeout(_DISCARD_S):
@@ -214,20 +215,21 @@ class Request:
                         more = (await self.receive()).get("more_body", False)
         except TimeoutError:
             pass  # slower than anybody waits: its answer may get lost
-        self._unread = False
+        self.unread = False
 
 
 async def respond(
     send: Send, request: Request, response: Response, headers: list[Header], *, close: bool
 ) -> None:
     """Send ``response``; with ``close`` the connection ends with it, as the client may wish."""
-    length = str(len(response.body)).encode()
-    head = [(b"content-type", response.content_type), (b"content-length", length)]
-    head += [*response.headers, *headers]
+    head = [*response.headers, *headers]
+    if response.status != _NOT_MODIFIED:
+        length = str(len(response.body)).encode()
+        head += [(b"content-type", response.content_type), (b"content-length", length)]
     if close:
         head.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": response.status, "headers": head})
-    if (close or request.is_last) and request._unread:  # noqa: SLF001 (one noun, two shapes)
+    if (close or request.is_last) and request.unread:
         await send({"type": "http.response.body", "body": response.body, "more_body": True})
         await request.discard()
         await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,42 @@
+"""What can be told of a model before any library reads it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from boxship.artifact.digest import digest
+from boxship.artifact.external_data import external_files
+from boxship.artifact.mapping import shares_pages
+from boxship.errors import ModelError
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model's digest, its size in bytes, and whether workers share one copy of it."""
+
+    digest: str = ""
+    size: int = 0
+    shared: bool = False
+
+
+def examine(path: Path) -> ModelFile:
+    """Read every byte of the model at ``path``, once. Raises ``ModelError``."""
+    if not path.exists():
+        raise ModelError(
+            f"Expected a model at {path}, found nothing there.",
+            tip="Check the path, or the volume that should hold it.",
+        )
+    beside = _beside(path)
+    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+    size = sum(file.stat().st_size for file in (*files, *beside))
+    return ModelFile(digest(path, beside), size, bool(beside) or shares_pages(path))
+
+
+def _beside(path: Path) -> Sequence[Path]:
+    """The external data of an ONNX file; any other file stands by itself."""
+    if path.is_dir() or path.stat().st_size == 0:
+        return ()
+    try:
+        return external_files(path)
+    except ValueError:
+        return ()

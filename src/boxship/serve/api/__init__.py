@@ -1,0 +1,1 @@
+"""The HTTP routes, as plain ASGI applications."""

@@ -1,0 +1,269 @@
+"""The routes of one loaded model, as a plain ASGI application."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import boxship
+from boxship import contract
+from boxship.errors import (
+    PredictionError,
+    RequestError,
+    TimeoutExpiredError,
+    UnknownModelError,
+)
+from boxship.serve import logs, metrics, statuses
+from boxship.serve.api.observer import CLIENT_GONE, Identity, Observer
+from boxship.serve.batcher import Batcher, Timing, Work
+from boxship.serve.codec import explain, v2
+from boxship.serve.codec.models import ServedModel
+from boxship.serve.documents import page as docs
+from boxship.serve.lifecycle import Phase, State
+from boxship.serve.messages import (
+    BodyLimits,
+    DisconnectedError,
+    Receive,
+    Request,
+    Response,
+    Scope,
+    Send,
+    json_response,
+    respond,
+    tracing_headers,
+)
+from boxship.settings import ServeSettings
+
+logger = logging.getLogger("boxship.serve")
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One path: its label in metrics and logs, and a handler for its method."""
+
+    label: str
+    method: str
+    handle: Handler
+
+
+class App:
+    """Answers for one model. ``state`` is set by the worker that owns the application."""
+
+    def __init__(
+        self,
+        model: ServedModel,
+        identity: Identity,
+        settings: ServeSettings,
+        *,
+        openapi: Callable[[], bytes],
+        counters: metrics.ServerMetrics,
+    ) -> None:
+        self.state = State(Phase.READY)
+        self._model = model
+        self._identity = identity
+        self._openapi = openapi
+        self._timeout_s = settings.request_timeout_s
+        self._limits = BodyLimits(settings.max_body_size, settings.body_timeout_s)
+        self._observer = Observer(identity, settings, counters)
+        self._tensors = v2.TensorsCodec(
+            model.signature.inputs, model.signature.outputs, settings.max_rows
+        )
+        self._batcher = Batcher(
+            Work(execute=model.execute, merge=model.merge, split=model.split),
+            max_batch_size=settings.max_batch_size,
+            max_queue_size=settings.max_queue_size,
+            slots=model.slots,
+            observe=self._observe,
+        )
+        self._routes = self._table()
+        self._model_headers = [
+            (contract.MODEL_VERSION_HEADER.encode(), identity.version.encode()),
+        ]
+        if identity.digest:
+            self._model_headers.append(
+                (contract.MODEL_DIGEST_HEADER.encode(), identity.digest.encode())
+            )
+
+    def _table(self) -> Mapping[str, Route]:
+        async def live(_: Request) -> Response:
+            return json_response(200, {"live": True})
+
+        async def health(_: Request) -> Response:
+            return json_response(200, {"status": "ok"})
+
+        routes = {
+            contract.HEALTH: Route(contract.HEALTH, "GET", health),
+            contract.READY: Route(contract.READY, "GET", self._ready),
+            contract.PREDICT: Route(contract.PREDICT, "POST", self._predict),
+            contract.METRICS: Route(contract.METRICS, "GET", self._metrics_page),
+            contract.OPENAPI: Route(contract.OPENAPI, "GET", self._openapi_page),
+            contract.DOCS: Route(contract.DOCS, "GET", self._docs_page),
+            contract.V2: Route(contract.V2, "GET", self._server_metadata),
+            f"{contract.V2}/health/live": Route(f"{contract.V2}/health/live", "GET", live),
+            f"{contract.V2}/health/ready": Route(
+                f"{contract.V2}/health/ready", "GET", self._v2_ready
+            ),
+        }
+        for name in docs.ASSETS:
+            routes[f"{contract.DOCS}/{name}"] = Route(
+                f"{contract.DOCS}/{{asset}}", "GET", self._docs_asset
+            )
+        base, label = (
+            f"{contract.V2}/models/{self._identity.name}",
+            f"{contract.V2}/models/{{name}}",
+        )
+        version = f"/versions/{self._identity.version}"
+        for path, shown in ((base, label), (base + version, label + "/versions/{version}")):
+            routes[path] = Route(shown, "GET", self._model_metadata)
+            routes[path + "/ready"] = Route(shown + "/ready", "GET", self._model_ready)
+            routes[path + "/infer"] = Route(shown + "/infer", "POST", self._infer)
+        return routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, from its first byte to the last of its answer."""
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        began = self._observer.began()
+        request = Request(scope, receive, self._limits)
+        route = self._routes.get(request.path)
+        status = CLIENT_GONE
+        request_id = request.request_id()
+        try:
+            response = await self._answer(request, route, request_id)
+            status = response.status
+            headers = tracing_headers(request, request_id) + self._model_headers
+            close = self.state.phase is Phase.DRAINING or status in (408, 413)
+            await respond(send, request, response, headers, close=close)
+        except DisconnectedError:
+            pass  # nobody is left to answer
+        finally:
+            label = route.label if route else "other"
+            self._observer.ended(request, began, route=label, status=status, request_id=request_id)
+
+    async def _answer(self, request: Request, route: Route | None, request_id: str) -> Response:
+        try:
+            if route is None:
+                return self._not_found(request.path)
+            if request.method != route.method and not (
+                request.method == "HEAD" and route.method == "GET"
+            ):
+                allowed = "GET, HEAD" if route.method == "GET" else route.method
+                return statuses.text_response(
+                    405,
+                    f"expected {allowed} for {request.path}, found {request.method}",
+                    request.path,
+                    ((b"allow", allowed.encode()),),
+                )
+            return await route.handle(request)
+        except DisconnectedError:
+            raise
+        except PredictionError as error:
+            logs.log(
+                logger, logging.ERROR, "the model failed", exc_info=error, request_id=request_id
+            )
+            return statuses.error_response(error, request.path)
+        except RequestError as error:
+            return statuses.error_response(error, request.path)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the client gets an answer)
+            logs.log(
+                logger, logging.ERROR, "a request failed", exc_info=error, request_id=request_id
+            )
+            text = f"internal error; the server's log has it under request id {request_id}"
+            return statuses.text_response(500, text, request.path)
+
+    def _not_found(self, path: str) -> Response:
+        if path.startswith(f"{contract.V2}/models/"):
+            found = explain.shown(path.removeprefix(f"{contract.V2}/models/"))
+            served = f"{self._identity.name} (version {self._identity.version})"
+            raise UnknownModelError(f"expected the model {served}, found {found}")
+        known = f"{contract.PREDICT}, {contract.V2}, {contract.DOCS}"
+        return statuses.text_response(404, f"no such path {explain.short(path)}; try {known}", path)
+
+    async def _ready(self, _: Request) -> Response:
+        return json_response(200 if self.state.ready else 503, self.state.body())
+
+    async def _v2_ready(self, _: Request) -> Response:
+        return json_response(200 if self.state.ready else 503, {"ready": self.state.ready})
+
+    async def _model_ready(self, _: Request) -> Response:
+        body = {"name": self._identity.name, "ready": self.state.ready}
+        return json_response(200 if self.state.ready else 503, body)
+
+    async def _server_metadata(self, _: Request) -> Response:
+        body = {
+            "name": "boxship",
+            "version": boxship.__version__,
+            "extensions": ["binary_tensor_data"],
+        }
+        return json_response(200, body)
+
+    async def _model_metadata(self, _: Request) -> Response:
+        signature = self._model.signature
+        tensors = {
+            kind: [
+                {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
+                for spec in specs
+            ]
+            for kind, specs in (("inputs", signature.inputs), ("outputs", signature.outputs))
+        }
+        body: dict[str, Any] = {
+            "name": self._identity.name,
+            "versions": [self._identity.version],
+            "platform": self._model.name.replace(" ", "_"),
+            **tensors,
+        }
+        return json_response(200, body)
+
+    async def _metrics_page(self, _: Request) -> Response:
+        body, content_type = metrics.render()
+        return Response(200, body, content_type.encode())
+
+    async def _openapi_page(self, _: Request) -> Response:
+        return Response(200, self._openapi())
+
+    async def _docs_page(self, _: Request) -> Response:
+        return docs.page_response(self._identity.name)
+
+    async def _docs_asset(self, request: Request) -> Response:
+        return docs.asset_response(request)
+
+    async def _predict(self, request: Request) -> Response:
+        request.model = self._identity.name
+        request.expect_json()
+        batch, request.rows, single = self._model.decode_rows(await request.body())
+        outputs = await self._run(batch, request.rows)
+        return Response(200, self._model.encode_answers(outputs, single=single))
+
+    async def _infer(self, request: Request) -> Response:
+        request.model = self._identity.name
+        header_length = request.header(b"inference-header-content-length")
+        if header_length is None:
+            request.expect_json()
+        body = await request.body()
+        infer = v2.parse(body, header_length, self._tensors)
+        batch, request.rows = self._model.from_tensors(infer.tensors)
+        outputs = self._model.to_tensors(await self._run(batch, request.rows))
+        answer = self._tensors.response(
+            infer, outputs, model=self._identity.name, version=self._identity.version
+        )
+        if answer.header_length is None:
+            return Response(200, answer.body)
+        length = str(answer.header_length).encode()
+        headers = ((b"inference-header-content-length", length),)
+        return Response(200, answer.body, b"application/octet-stream", headers)
+
+    async def _run(self, batch: Any, rows: int) -> Any:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._batcher.submit(batch, rows, self._model.kind(batch))
+        except TimeoutError:
+            raise TimeoutExpiredError(
+                f"expected an answer within {self._timeout_s:g} s, the model gave none"
+            ) from None
+
+    def _observe(self, timing: Timing) -> None:
+        self._observer.batch(timing.rows, timing.queue_s, timing.compute_s)

@@ -1,0 +1,203 @@
+"""A user's own ASGI application, with the probes, metrics and drain that it lacks."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from boxship import contract
+from boxship.serve import logs, metrics
+from boxship.serve.api.observer import CLIENT_GONE, Identity, Observer
+from boxship.serve.lifecycle import Phase, State
+from boxship.serve.messages import (
+    BodyLimits,
+    Header,
+    Receive,
+    Request,
+    Response,
+    Scope,
+    Send,
+    json_response,
+    respond,
+    tracing_headers,
+)
+from boxship.settings import ServeSettings
+
+logger = logging.getLogger("boxship.serve")
+
+_OURS = (contract.HEALTH, contract.READY, contract.METRICS)
+_ASK_S = 5.0
+
+
+class HostedApp:
+    """Passes every request on, except for probes and metrics that the application lacks.
+
+    While it drains, ``/ready`` says so whoever defines it, and every answer closes
+    its connection.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        identity: Identity,
+        settings: ServeSettings,
+        *,
+        counters: metrics.ServerMetrics,
+    ) -> None:
+        self.state = State(Phase.READY)
+        self._app = app
+        self._identity = identity
+        self._limits = BodyLimits(settings.max_body_size, settings.body_timeout_s)
+        self._observer = Observer(identity, settings, counters)
+        self._ours: frozenset[str] = frozenset()
+
+    async def find_routes(self, state: Mapping[str, Any]) -> None:
+        """Ask the application once for each path of ours; a 404 means that it has none.
+
+        The application is asked and not inspected, so that any framework will do.
+        ``state`` is what its lifespan left for its requests.
+        """
+        missing = [path for path in _OURS if await self._status_of(path, state) in (404, 405)]
+        self._ours = frozenset(missing)
+        own = [path for path in _OURS if path not in self._ours]
+        if own:
+            logs.log(logger, logging.INFO, "the application's own routes stay", paths=own)
+
+    async def _status_of(self, path: str, state: Mapping[str, Any]) -> int:
+        status = 0
+        asked = False
+
+        async def receive() -> MutableMapping[str, Any]:
+            nonlocal asked
+            if asked:
+                return {"type": "http.disconnect"}
+            asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+
+        scope: Scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": "GET",
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(b"host", b"localhost")],
+            "client": ("127.0.0.1", 0),
+            "server": ("127.0.0.1", contract.PORT),
+            "state": dict(state),
+        }
+        try:
+            async with asyncio.timeout(_ASK_S):
+                await self._app(scope, receive, send)
+        except Exception as error:  # noqa: BLE001 (the user's code raises what it likes)
+            # It has the route, if a broken one: the user's to see.
+            logs.log(
+                logger, logging.WARNING, "the application failed", path=path, error=repr(error)
+            )
+        return status
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, one WebSocket, or the application's lifespan."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"]
+        draining = self.state.phase is Phase.DRAINING
+        if path in self._ours or (draining and path == contract.READY):
+            await self._answer(Request(scope, receive, self._limits), send)
+            return
+        await self._pass_on(scope, receive, send)
+
+    async def _answer(self, request: Request, send: Send) -> None:
+        if request.path == contract.METRICS:
+            body, content_type = metrics.render()
+            response = Response(200, body, content_type.encode())
+        elif request.path == contract.HEALTH:
+            response = json_response(200, {"status": "ok"})
+        else:
+            response = json_response(200 if self.state.ready else 503, self.state.body())
+        close = self.state.phase is Phase.DRAINING
+        headers = tracing_headers(request, request.request_id())
+        await respond(send, request, response, headers, close=close)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = self._observer.began()
+        request = Request(scope, receive, self._limits)
+        request.model = self._identity.name
+        request_id = request.request_id()
+        exchange = _Exchange(receive, send, partial(self._with_ours, request, request_id))
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+        except Exception as error:
+            if not exchange.complete:
+                raise
+            # It has its answer, such as a framework's own 500; the connection has others to come.
+            logs.log(
+                logger,
+                logging.ERROR,
+                "the application failed",
+                exc_info=error,
+                path=request.path,
+                request_id=request_id,
+            )
+        finally:
+            self._observer.ended(
+                request,
+                began,
+                route=_label(scope),
+                status=exchange.status,
+                request_id=request_id,
+            )
+
+    def _with_ours(self, request: Request, request_id: str, headers: list[Header]) -> list[Header]:
+        given = {name.lower() for name, _ in headers}
+        ours = tracing_headers(request, request_id)
+        ours.append((contract.MODEL_VERSION_HEADER.encode(), self._identity.version.encode()))
+        headers += [header for header in ours if header[0] not in given]
+        if self.state.phase is Phase.DRAINING:
+            headers = [header for header in headers if header[0].lower() != b"connection"]
+            headers.append((b"connection", b"close"))
+        return headers
+
+
+@dataclass
+class _Exchange:
+    """What passes between the server and the application for one request."""
+
+    receiving: Receive
+    sending: Send
+    with_ours: Callable[[list[Header]], list[Header]]
+    status: int = 500
+    started: bool = False
+    complete: bool = False
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        message = await self.receiving()
+        if message["type"] == "http.disconnect" and not self.started:
+            self.status = CLIENT_GONE
+        return message
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            if self.status != CLIENT_GONE:
+                self.status = message["status"]
+            message["headers"] = self.with_ours(list(message.get("headers", ())))
+        await self.sending(message)
+        if message["type"] == "http.response.body":
+            self.complete = not message.get("more_body", False)
+
+
+def _label(scope: Scope) -> str:
+    """The route's template where the framework says it, never the path: it is the client's."""
+    return str(getattr(scope.get("route"), "path", None) or "other")

@@ -1,0 +1,1 @@
+"""Bytes into batches, answers into bytes."""

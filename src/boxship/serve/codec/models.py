@@ -1,0 +1,230 @@
+"""A loaded model as the routes see it: bytes in, batches through, bytes out.
+
+Two kinds share the routes and the batcher. A ``TensorModel``'s batch is a mapping
+of arrays; a ``ServiceModel``'s is a list of the user's own row objects.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import Any, Protocol
+
+import numpy as np
+
+from boxship.errors import InputError, PredictionError
+from boxship.runtimes.base import Array, Runtime, Tensors
+from boxship.runtimes.service.runtime import ServiceRuntime
+from boxship.serve.codec import explain
+from boxship.serve.codec.rows import RowsCodec
+from boxship.signature import NUMPY_DTYPES, Signature
+
+ASYNC_SLOTS = 64
+"""Concurrent batches of an ``async def predict``, which waits for others rather than computes."""
+
+
+class ServedModel(Protocol):
+    """What the routes need of a model."""
+
+    name: str
+    signature: Signature
+    slots: int
+
+    def decode_rows(self, body: bytes) -> tuple[Any, int, bool]:
+        """A ``/predict`` body into a batch, its number of rows, and whether it is one object."""
+
+    def encode_answers(self, outputs: Any, *, single: bool) -> bytes: ...
+
+    def from_tensors(self, tensors: Tensors) -> tuple[Any, int]:
+        """V2 tensors into a batch and its number of rows."""
+
+    def to_tensors(self, outputs: Any) -> Tensors: ...
+
+    def kind(self, batch: Any) -> Hashable:
+        """Batches of one kind may share a call."""
+
+    def execute(self, batch: Any) -> Awaitable[Any]: ...
+
+    def merge(self, batches: Sequence[Any]) -> Any: ...
+
+    def split(self, outputs: Any, rows: Sequence[int]) -> Sequence[Any]: ...
+
+
+class TensorModel:
+    """A runtime of tensors, called in a thread of its own; ``run_async`` is called in none."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        max_rows: int,
+        run_async: Callable[[Tensors], Awaitable[Tensors]] | None = None,
+    ) -> None:
+        self.slots = 1 if run_async is None else ASYNC_SLOTS
+        self._run_async = run_async
+        self.name = runtime.name
+        self.signature = runtime.signature
+        self.batchable = runtime.batchable
+        self._runtime = runtime
+        self._rows = (
+            RowsCodec(self.signature, max_rows=max_rows) if self.signature.columns else None
+        )
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+
+    def decode_rows(self, body: bytes) -> tuple[Tensors, int, bool]:
+        """See ``ServedModel``; a model of true tensors has no rows and says where to go."""
+        if self._rows is None:
+            names = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in self.signature.inputs)
+            raise InputError(
+                f"this model takes tensors, not rows of fields ({names}); "
+                "send them to /v2/models/{name}/infer"
+            )
+        return self._rows.decode(body)
+
+    def encode_answers(self, outputs: Tensors, *, single: bool) -> bytes:
+        """See ``ServedModel``."""
+        if self._rows is None:
+            raise InputError("this model has no rows of fields")
+        return self._rows.encode(outputs, single=single)
+
+    def from_tensors(self, tensors: Tensors) -> tuple[Tensors, int]:
+        """See ``ServedModel``: columns that travel together become one matrix."""
+        matrix = self.signature.matrix
+        if matrix is not None and matrix.name not in {s.name for s in self.signature.inputs}:
+            columns = [tensors[spec.name] for spec in self.signature.inputs]
+            together = np.concatenate(columns, axis=1)
+            dtype = NUMPY_DTYPES[matrix.datatype]
+            tensors = {matrix.name: together.astype(dtype, copy=False)}
+        return tensors, _rows_in(tensors)
+
+    def to_tensors(self, outputs: Tensors) -> Tensors:
+        """See ``ServedModel``."""
+        return outputs
+
+    def kind(self, batch: Tensors) -> Hashable:
+        """See ``ServedModel``."""
+        if not self.batchable:
+            return object()
+        return tuple((name, array.shape[1:]) for name, array in sorted(batch.items()))
+
+    async def execute(self, batch: Tensors) -> Tensors:
+        """See ``ServedModel``."""
+        if self._run_async is not None:
+            outputs = await self._run_async(batch)
+        else:
+            loop = asyncio.get_running_loop()
+            outputs = await loop.run_in_executor(self._thread, self._runtime.run, batch)
+        if self.batchable:
+            rows = _rows_in(batch)
+            for name, array in outputs.items():
+                if array.shape[:1] != (rows,):
+                    raise PredictionError(
+                        f"output {name}: expected {rows} rows, found the shape {array.shape}"
+                    )
+        return outputs
+
+    def merge(self, batches: Sequence[Tensors]) -> Tensors:
+        """See ``ServedModel``."""
+        return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+    def split(self, outputs: Tensors, rows: Sequence[int]) -> list[Tensors]:
+        """See ``ServedModel``."""
+        return [
+            {name: array[start:end] for name, array in outputs.items()}
+            for start, end in pairwise((0, *accumulate(rows)))
+        ]
+
+    def sample(self, rows: int) -> Tensors:
+        """See ``ServedModel``."""
+        return self._runtime.sample(rows)
+
+
+class ServiceModel:
+    """A user's ``Service``: its own types for rows, its own code for answers."""
+
+    def __init__(self, runtime: ServiceRuntime, *, max_rows: int) -> None:
+        self.name = runtime.name
+        self.signature = runtime.signature
+        self.slots = ASYNC_SLOTS if runtime.is_async else 1
+        self._runtime = runtime
+        self._max_rows = max_rows
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="service")
+
+    def decode_rows(self, body: bytes) -> tuple[list[Any], int, bool]:
+        """See ``ServedModel``."""
+        rows, single = self._runtime.decode_rows(body)
+        if not 0 < len(rows) <= self._max_rows:
+            raise InputError(explain.row_count(len(rows), self._max_rows))
+        return rows, len(rows), single
+
+    def encode_answers(self, outputs: list[Any], *, single: bool) -> bytes:
+        """See ``ServedModel``."""
+        return self._runtime.encode_answers(outputs, single=single)
+
+    def from_tensors(self, tensors: Tensors) -> tuple[list[Any], int]:
+        """See ``ServedModel``."""
+        rows = self._runtime.rows_from_tensors(tensors)
+        return rows, len(rows)
+
+    def to_tensors(self, outputs: list[Any]) -> Tensors:
+        """See ``ServedModel``."""
+        return self._runtime.tensors_from_answers(outputs)
+
+    def kind(self, batch: list[Any]) -> Hashable:  # noqa: ARG002 (rows of one type always merge)
+        """See ``ServedModel``."""
+        return "rows"
+
+    async def execute(self, batch: list[Any]) -> list[Any]:
+        """See ``ServedModel``."""
+        if self._runtime.is_async:
+            return await self._runtime.run_async(batch)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._run, batch)
+
+    def _run(self, batch: list[Any]) -> list[Any]:
+        return self._runtime.run(batch)
+
+    def merge(self, batches: Sequence[list[Any]]) -> list[Any]:
+        """See ``ServedModel``."""
+        return [row for batch in batches for row in batch]
+
+    def split(self, outputs: list[Any], rows: Sequence[int]) -> list[list[Any]]:
+        """See ``ServedModel``."""
+        return [outputs[start:end] for start, end in pairwise((0, *accumulate(rows)))]
+
+
+@dataclass(frozen=True)
+class _ArrayService:
+    """A service that takes an array, in a runtime's shape."""
+
+    service: ServiceRuntime
+    batchable: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.service.name
+
+    @property
+    def signature(self) -> Signature:
+        return self.service.signature
+
+    def run(self, batch: Tensors) -> Tensors:
+        return self.service.run(batch)
+
+    def sample(self, rows: int) -> Tensors:
+        sample = self.service.sample(rows)
+        return sample if isinstance(sample, Mapping) else {}
+
+
+def of_service(runtime: ServiceRuntime, *, max_rows: int) -> ServedModel:
+    """The model of a loaded service, whose rows are objects or one array."""
+    if runtime.row_type is not None:
+        return ServiceModel(runtime, max_rows=max_rows)
+    run_async = runtime.run_async if runtime.is_async else None
+    return TensorModel(_ArrayService(runtime), max_rows=max_rows, run_async=run_async)
+
+
+def _rows_in(tensors: Tensors) -> int:
+    first: Array = next(iter(tensors.values()))
+    return first.shape[0] if first.ndim else 1

@@ -1,0 +1,1 @@
+"""Supervisor, workers, and the socket that they share."""

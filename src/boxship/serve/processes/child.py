@@ -1,0 +1,102 @@
+"""One slot of the server: a worker process while there is one, and what it has said."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import msgspec
+
+from boxship import process
+from boxship.serve.lifecycle import Phase, State
+from boxship.serve.processes import channel, resources
+
+_LONGEST_MESSAGE_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class End:
+    """How a worker ended: its exit code (negative: a signal), and its last words if it had any."""
+
+    code: int
+    failure: channel.Failed | None
+
+    def __str__(self) -> str:
+        if self.failure is not None:
+            return self.failure.message
+        if self.code < 0:
+            with suppress(ValueError):
+                return f"signal {signal.Signals(-self.code).name}"
+        return f"exit code {self.code}"
+
+
+class Child:
+    """A place for one worker at a time."""
+
+    def __init__(self, slot: int, on_change: Callable[["Child", channel.Message], None]) -> None:
+        self.slot = slot
+        self.state = State()
+        self.ready = False
+        self._on_change = on_change
+        self._process: asyncio.subprocess.Process | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process now."""
+        return self._process is not None
+
+    async def run(self, start: channel.Start, listener: int, table: int) -> End:
+        """Start a worker on two shared file descriptors and follow what it says until it ends."""
+        ours, theirs = socket.socketpair()
+        fds = (theirs.fileno(), listener, table)
+        argv = [sys.executable, "-m", "boxship.serve.processes.worker", *map(str, fds)]
+        environ = os.environ | resources.thread_environment(start.threads)
+        try:
+            self._process = await process.start(argv, environ=environ, pass_fds=fds)
+        finally:
+            theirs.close()
+        self.state = State(Phase.LOAD)
+        reader, self._writer = await asyncio.open_connection(
+            sock=ours, limit=_LONGEST_MESSAGE_BYTES
+        )
+        self.tell(msgspec.structs.replace(start, slot=self.slot))
+        try:
+            failure = await self._follow(reader)
+            return End(await self._process.wait(), failure)
+        finally:
+            self._writer.close()
+            self._process, self._writer, self.ready = None, None, False
+
+    async def _follow(self, reader: asyncio.StreamReader) -> channel.Failed | None:
+        failure = None
+        with suppress(ConnectionResetError):
+            while line := await reader.readline():
+                message = channel.decode(line)
+                if isinstance(message, channel.Progress):
+                    self.state = State(message.phase, message.detail)
+                elif isinstance(message, channel.Loaded):
+                    self.state, self.ready = State(Phase.READY), True
+                elif isinstance(message, channel.Failed):
+                    failure = message
+                self._on_change(self, message)
+        return failure
+
+    def tell(self, message: channel.Message) -> None:
+        """Say something to the worker, if there is one."""
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(channel.encode(message))
+
+    def kill(self) -> None:
+        """End the worker at once, if there is one."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
+    async def ended(self) -> None:
+        """Return once there is no process."""
+        if self._process is not None:
+            await self._process.wait()

@@ -1,0 +1,190 @@
+"""From a project to a loaded, warmed and proven application, phase by phase."""
+
+import logging
+import platform
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from boxship.artifact import formats, pickles
+from boxship.errors import RequestError
+from boxship.project import Project
+from boxship.runtimes.base import Runtime
+from boxship.runtimes.service import importing
+from boxship.runtimes.service.runtime import ServiceRuntime
+from boxship.serve import logs, metrics
+from boxship.serve.api.app import App
+from boxship.serve.api.hosted import HostedApp
+from boxship.serve.api.observer import Identity
+from boxship.serve.codec.models import ServedModel, TensorModel, of_service
+from boxship.serve.documents import openapi
+from boxship.serve.golden import Golden
+from boxship.serve.lifecycle import Phase, State
+from boxship.serve.messages import Receive, Scope, Send
+from boxship.serve.processes.channel import Start
+
+logger = logging.getLogger("boxship.serve")
+
+
+class Application(Protocol):
+    """An ASGI application that can be told to drain."""
+
+    state: State
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a worker serves once it is ready.
+
+    ``notes`` are worth a log line at the server's start. ``lifespan`` says whether
+    the application has a start-up of its own, ``after_start`` what follows it with the
+    state that it left.
+    """
+
+    app: Application
+    runtime: str
+    notes: tuple[str, ...] = ()
+    lifespan: bool = False
+    after_start: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None
+
+
+class Loading:
+    """One worker's way from a start message to an application."""
+
+    def __init__(
+        self, start: Start, counters: metrics.ServerMetrics, enter: Callable[[Phase], None]
+    ) -> None:
+        self._start = start
+        self._project: Project = start.project
+        self._counters = counters
+        self._enter = enter
+        self._notes: list[str] = []
+
+    async def run(self) -> Served:
+        """Load what the project names; raises ``BoxshipError`` where that cannot be served."""
+        self._enter(Phase.LOAD)
+        target = self._project.app or self._project.service
+        if target is not None:
+            found = importing.import_target(target, self._project.search_path)
+            if importing.kind_of(found) == "asgi":
+                return self._hosted(found)
+            return await self._service(found)
+        return await self._artifact(Path(str(self._project.model_path)))
+
+    def _hosted(self, app: Any) -> Served:
+        hosted = HostedApp(app, self._identity, self._project.serve, counters=self._counters)
+        name = f"{type(app).__module__.partition('.')[0]} application"
+        return Served(hosted, name, lifespan=True, after_start=hosted.find_routes)
+
+    async def _service(self, found: Any) -> Served:
+        runtime = ServiceRuntime(found, inputs=self._project.inputs)
+        await runtime.load(self._project.model_path)
+        self._enter(Phase.WARM_UP)
+        await runtime.warmup()
+        await self._first_answer(runtime)
+        model = of_service(runtime, max_rows=self._project.serve.max_rows)
+        return await self._proven(model, _described_by(runtime))
+
+    async def _first_answer(self, runtime: ServiceRuntime) -> None:
+        """Ask once before anybody does; a service with no possible sample starts cold."""
+        sample = runtime.sample(1)
+        if sample is None:
+            return
+        try:
+            if runtime.is_async:
+                await runtime.run_async(sample)
+            else:
+                runtime.run(sample)
+        except RequestError as error:
+            _warn_of_sample(error)
+
+    async def _artifact(self, path: Path) -> Served:
+        runtime = self._runtime(path)
+        model = TensorModel(runtime, max_rows=self._project.serve.max_rows)
+        self._enter(Phase.WARM_UP)
+        try:
+            await model.execute(runtime.sample(1))
+            if runtime.batchable:
+                await model.execute(runtime.sample(2))
+        except RequestError as error:
+            # A made-up row may not suit the model: worth knowing, not worth dying for.
+            _warn_of_sample(error)
+        return await self._proven(model, {})
+
+    def _runtime(self, path: Path) -> Runtime:
+        """The runtime for what the file holds; its library is imported only now."""
+        if formats.detect(path) is formats.Format.ONNX:
+            from boxship.runtimes.onnx.runtime import OnnxRuntime
+
+            return OnnxRuntime(path, threads=self._start.threads, inputs=self._project.inputs)
+        loaded = pickles.load(
+            path, trusted_modules=self._project.trust, trust=self._project.trust_all
+        )
+        self._notes.append(
+            pickles.notice(
+                loaded.report,
+                trusted_modules=self._project.trust,
+                trust=self._project.trust_all,
+            )
+        )
+        self._notes += loaded.warnings
+        from boxship.runtimes.sklearn.runtime import SklearnRuntime
+
+        return SklearnRuntime(loaded.model, inputs=self._project.inputs)
+
+    async def _proven(self, model: ServedModel, described: dict[str, Any]) -> Served:
+        """The application, once the golden request has its answer."""
+        if self._project.golden is not None:
+            self._enter(Phase.GOLDEN)
+            golden = Golden.read(self._project.golden)
+            await golden.ask(model, max_rows=self._project.serve.max_rows)
+            self._notes.append("the golden request was answered as expected")
+        app = App(
+            model,
+            self._identity,
+            self._project.serve,
+            openapi=lambda: self._openapi(model, described),
+            counters=self._counters,
+        )
+        return Served(app, model.name, tuple(self._notes))
+
+    @property
+    def _identity(self) -> Identity:
+        return Identity(self._project.name, self._start.version, self._start.digest)
+
+    def _openapi(self, model: ServedModel, described: dict[str, Any]) -> bytes:
+        description = openapi.ApiDescription(
+            name=self._project.name,
+            version=self._start.version,
+            signature=model.signature,
+            runtime=f"{model.name}, Python {platform.python_version()}",
+            max_rows=self._project.serve.max_rows,
+            max_body_bytes=self._project.serve.max_body_size,
+            description=model.signature.description,
+            **described,
+        )
+        return msgspec.json.encode(openapi.document(description))
+
+
+def _warn_of_sample(error: RequestError) -> None:
+    logs.log(logger, logging.WARNING, "the warm-up row was not answered", reason=str(error))
+
+
+def _described_by(runtime: ServiceRuntime) -> dict[str, Any]:
+    """What a service says of its own rows."""
+    described: dict[str, Any] = {"predict_description": runtime.predict_description}
+    if runtime.row_type is not None:
+        row, components = runtime.row_schema()
+        answer, more = runtime.answer_schema()
+        described |= {
+            "row_schema": row,
+            "answer_schema": answer,
+            "components": {**components, **more},
+            "example_rows": runtime.example_rows(),
+        }
+    return described

@@ -1,0 +1,63 @@
+"""``serve(project)``: one server, from its socket to its exit code."""
+
+import asyncio
+import logging
+import shutil
+import socket
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from boxship import contract
+from boxship.errors import BoxshipError
+from boxship.project import Project
+from boxship.serve import logs
+from boxship.serve.processes.listener import listen
+from boxship.serve.processes.supervisor import Outcome, Supervisor
+
+logger = logging.getLogger("boxship.serve")
+
+_LAST_WORDS_BYTES = 4096
+"""Kubernetes reads no more of a termination message."""
+
+
+def serve(project: Project, warnings: Sequence[str]) -> int:
+    """Serve ``project`` until a signal; the exit code. Raises ``BoxshipError``."""
+    settings = project.serve
+    logs.configure(form=settings.log_format, level=settings.log_level, worker=None)
+    sock = listen(settings.host, settings.port)
+    host, port = sock.getsockname()[:2]
+    logs.log(logger, logging.INFO, "listening", url=f"http://{_reachable(host)}:{port}")
+    for warning in warnings:
+        logger.warning(warning)
+    folder = Path(tempfile.mkdtemp(prefix="boxship-metrics-"))
+    try:
+        outcome = asyncio.run(_supervised(project, sock, folder))
+    finally:
+        sock.close()
+        shutil.rmtree(folder, ignore_errors=True)
+    if outcome.message:
+        leave_last_words(outcome.message, Path(contract.TERMINATION_LOG))
+        raise BoxshipError(outcome.message, exit_code=outcome.exit_code)
+    return outcome.exit_code
+
+
+async def _supervised(project: Project, sock: socket.socket, folder: Path) -> Outcome:
+    return await Supervisor(project, sock, folder).run()
+
+
+def _reachable(host: str) -> str:
+    """A host that can be pasted into a browser."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 (compared, not bound)
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
+def leave_last_words(message: str, file: Path) -> None:
+    """Write why the server ended where Kubernetes made a file for it; nowhere else."""
+    if not file.is_file():
+        return
+    try:
+        file.write_bytes(message.encode()[-_LAST_WORDS_BYTES:])
+    except OSError as error:
+        logger.warning("cannot write %s: %s", file, error.strerror)

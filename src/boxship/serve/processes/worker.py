@@ -1,0 +1,166 @@
+"""A child process: loads the model, proves that it answers, then accepts connections.
+
+Started as ``python -m boxship.serve.processes.worker CONTROL_FD LISTENER_FD TABLE_FD``.
+"""
+
+import asyncio
+import ctypes
+import logging
+import os
+import signal
+import socket
+import sys
+import traceback
+from functools import partial
+from time import perf_counter
+
+import uvloop
+
+from boxship.errors import EXIT_MODEL, BoxshipError
+from boxship.serve import logs, metrics
+from boxship.serve.golden import GoldenMismatchError
+from boxship.serve.lifecycle import Phase, State
+from boxship.serve.processes import channel
+from boxship.serve.processes.channel import Close, Drain, Failed, Loaded, Progress, Start, WorkerEnd
+from boxship.serve.processes.http import HttpServer
+from boxship.serve.processes.loading import Loading, Served
+from boxship.serve.processes.spread import ConnectionTable
+
+logger = logging.getLogger("boxship.serve")
+
+_PR_SET_PDEATHSIG = 1
+
+
+async def run(
+    start: Start, control: WorkerEnd, listener: socket.socket, table: ConnectionTable
+) -> None:
+    """Load, say ready, serve until told to close."""
+    began = perf_counter()
+    counters = metrics.ServerMetrics()
+
+    def enter(phase: Phase) -> None:
+        control.send(Progress(phase))
+
+    loading = Loading(start, counters, enter)
+    try:
+        served = await loading.run()
+    except GoldenMismatchError as error:
+        # Alive, to be looked at, and never ready.
+        control.send(Progress(Phase.GOLDEN, str(error)))
+        await _told(control, Close)
+        return
+    server = HttpServer(
+        served.app,
+        start.project.serve,
+        lifespan=served.lifespan,
+        counted=partial(table.publish, start.slot),
+    )
+    await _started(server)
+    if served.after_start is not None:
+        await served.after_start(server.app_state)
+    table.publish(start.slot, 0)
+    _end_with_parent(0)
+    server.accept(listener, partial(table.others_have_fewer, start.slot))
+    load_s = perf_counter() - began
+    counters.model_loaded(
+        model=start.project.name,
+        version=start.version,
+        digest=start.digest,
+        runtime=served.runtime,
+        seconds=load_s,
+    )
+    control.send(Loaded(served.runtime, load_s, served.notes))
+    await _serve_until_closed(server, served, control)
+
+
+async def _started(server: HttpServer) -> None:
+    try:
+        await server.start()
+    except SystemExit:
+        raise BoxshipError(
+            "The application's own start-up (lifespan) failed; its log lines above say why."
+        ) from None
+
+
+async def _serve_until_closed(server: HttpServer, served: Served, control: WorkerEnd) -> None:
+    while True:
+        message = await _next(control)
+        if isinstance(message, Drain):
+            served.app.state = State(Phase.DRAINING)
+        if message is None or isinstance(message, Close):
+            # None: the supervisor is gone, and with it everybody who would tell us to stop.
+            served.app.state = State(Phase.DRAINING)
+            await server.close()
+            return
+
+
+async def _told(control: WorkerEnd, kind: type[channel.Message]) -> None:
+    while True:
+        message = await _next(control)
+        if message is None or isinstance(message, kind):
+            return
+
+
+async def _next(control: WorkerEnd) -> channel.Message | None:
+    """The supervisor's next message, without blocking the event loop."""
+    if not control.buffered:
+        loop = asyncio.get_running_loop()
+        readable: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(control.sock, readable.set_result, None)
+        try:
+            await readable
+        finally:
+            loop.remove_reader(control.sock)
+    return control.receive()
+
+
+def main(argv: list[str]) -> int:
+    """Run one worker; what ends it before it is ready goes to the supervisor in words."""
+    # Ctrl-C and SIGTERM are the supervisor's to act on; it says what a worker does.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    os.register_at_fork(after_in_child=_take_signals)
+    _end_with_parent(signal.SIGKILL)
+    control = WorkerEnd(socket.socket(fileno=int(argv[0])))
+    listener = socket.socket(fileno=int(argv[1]))
+    listener.setblocking(False)
+    table = ConnectionTable(int(argv[2]))
+    start = control.receive()
+    if not isinstance(start, Start):
+        return EXIT_MODEL
+    settings = start.project.serve
+    logs.configure(form=settings.log_format, level=settings.log_level, worker=start.slot)
+    metrics.prepare(start.metrics, str(start.slot))
+    try:
+        uvloop.run(run(start, control, listener, table))
+    except BoxshipError as error:
+        return _failed(control, error.paragraph(), error.exit_code)
+    except Exception as error:  # noqa: BLE001 (the user's model and code raise what they like)
+        traceback.print_exc()
+        words = f"The model could not be served: {type(error).__name__}: {error}"
+        return _failed(control, words, EXIT_MODEL)
+    return 0
+
+
+def _take_signals() -> None:
+    """What the user's code forks ends as processes do."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _end_with_parent(number: int) -> None:
+    """Be sent ``number`` when the supervisor ends, 0 for nothing; only Linux can.
+
+    A load that holds the interpreter lock would keep the socket open, unanswered.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+
+
+def _failed(control: WorkerEnd, message: str, exit_code: int) -> int:
+    control.send(Failed(message, exit_code))
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

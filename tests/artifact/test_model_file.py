@@ -1,0 +1,72 @@
+"""What is told of a model before any library reads it."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from boxship.artifact.external_data import external_files
+from boxship.artifact.model_file import examine
+from boxship.errors import ModelError
+
+
+def save_external(folder: Path, value: float) -> Path:
+    """An ONNX file whose one weight lies in ``weights.bin`` beside it."""
+    weight = numpy_helper.from_array(np.full((64, 64), value, np.float32), "w")
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 64]) for name in "xy"]
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    graph = helper.make_graph([node], "g", ends[:1], ends[1:], [weight])
+    path = folder / "model.onnx"
+    onnx.save(
+        helper.make_model(graph),
+        path,
+        save_as_external_data=True,
+        location="weights.bin",
+        size_threshold=0,
+    )
+    return path
+
+
+def test_a_plain_file(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(b"weights")
+    found = examine(path)
+    assert found.digest == "sha256:" + hashlib.sha256(b"weights").hexdigest()
+    assert (found.size, found.shared) == (7, False)
+
+
+def test_a_folder_counts_every_file(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep/one").write_bytes(b"12345")
+    (tmp_path / "two").write_bytes(b"123")
+    assert examine(tmp_path).size == 8
+
+
+def test_external_data_belongs_to_the_model(tmp_path: Path) -> None:
+    """The digest changes with the weights, wherever they lie, and all workers map one copy."""
+    path = save_external(tmp_path, 1.0)
+    weights = tmp_path / "weights.bin"
+    assert external_files(path) == (weights,)
+    first = examine(path)
+    assert first.size == path.stat().st_size + weights.stat().st_size
+    assert first.shared
+    weights.write_bytes(bytes(weights.stat().st_size))
+    assert examine(path).digest != first.digest
+
+
+def test_what_only_looks_like_onnx_stands_by_itself(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(b"\x80\x05K\x01.")
+    with pytest.raises(ValueError, match=r"."):
+        external_files(path)
+    assert examine(path).size == 5
+    path.write_bytes(b"")
+    assert examine(path).size == 0
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"Expected a model at .*, found nothing there"):
+        examine(tmp_path / "no")
