@@ -222,10 +222,11 @@ async def respond(
     send: Send, request: Request, response: Response, headers: list[Header], *, close: bool
 ) -> None:
     """Send ``response``; with ``close`` the connection ends with it, as the client may wish."""
-    head = [*response.headers, *headers]
+    head: list[Header] = []
     if response.status != _NOT_MODIFIED:
         length = str(len(response.body)).encode()
         head += [(b"content-type", response.content_type), (b"content-length", length)]
+    head += [*response.headers, *headers]
     if close:
         head.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": response.status, "headers": head})

@@ -21,7 +21,7 @@ from boxship.serve.messages import BodyLimits, Request, Response, Scope
 from boxship.signature import Answer, Signature, TensorSpec
 
 ROOT = Path(__file__).resolve().parents[3]
-ASSETS = ROOT / "src" / "boxship" / "serve" / "assets"
+ASSETS = ROOT / "src/boxship/serve/documents/assets"
 NAMES = ("swagger-ui-bundle.js", "swagger-ui.css", "initializer.js")
 PREFIX = "/teams/risk"
 COLUMN = TensorSpec(name="mean radius", datatype="FP64", example=14.1)
