@@ -1,7 +1,7 @@
 # `make demo` and `make test` need nothing but Python 3.11 to 3.13, make and the network.
 #
 # One environment, .venv, in two stages. The demo needs a tenth of the packages that the tests
-# need, so it installs those alone (70 MB); the second stage adds the rest (225 MB in all). Both
+# need, so it installs those alone; the second stage adds the rest. Both
 # locks name the same versions, so nothing is downloaded or installed twice.
 
 PYTHON ?= python3
@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := $(wildcard src tests tools bench demo examples)
 
-# A lock is complete, so pip need not resolve it again. Compiling every module of 129 packages
+# A lock is complete, so pip need not resolve it again. Compiling every module of all packages
 # takes longer than compiling the ones that get used, when they get used.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
 
@@ -45,13 +45,13 @@ ensurepip:
 	    apt-get -qq install --yes --no-install-recommends python3-venv >/dev/null; fi
 
 $(VENV)/.demo: requirements-demo.lock pyproject.toml | $(BIN)/python
-	@echo "Installing what the demo needs (about 70 MB) into $(VENV)"
+	@echo "Installing what the demo needs into $(VENV)"
 	@$(INSTALL) --require-hashes -r requirements-demo.lock
 	@$(INSTALL) --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.demo
-	@echo "Installing what the tests need (about 160 MB more) into $(VENV)"
+	@echo "Installing what the tests need into $(VENV)"
 	@$(INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
 

@@ -54,7 +54,7 @@ def wait_until_ready(url: str, server: "subprocess.Popen[bytes]") -> None:
     said = ""
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            sys.exit(f"the server ended with exit code {server.returncode}")
+            sys.exit(f"the server ended with exit code {server.returncode}; see .demo/server.log")
         try:
             with urllib.request.urlopen(f"{url}/ready", timeout=5) as answer:
                 print(f"GET /ready    {answer.status} {answer.read().decode()}")
@@ -67,7 +67,7 @@ def wait_until_ready(url: str, server: "subprocess.Popen[bytes]") -> None:
         except urllib.error.URLError:
             pass  # not listening yet
         time.sleep(0.05)
-    sys.exit(f"the server was not ready within {READY_WITHIN_S:g} s")
+    sys.exit(f"the server was not ready within {READY_WITHIN_S:g} s; see .demo/server.log")
 
 
 def post(url: str, body: bytes) -> Any:
@@ -122,7 +122,7 @@ def ask(url: str, model: Any, rows: list[dict[str, float]]) -> bool:
         print("" if same else "   DIFFERS")
         if not same:
             return False
-    print("all five in one request:", "the same bits" if together == wanted else "DIFFERS")
+    print(f"all {len(rows)} in one request:", "the same bits" if together == wanted else "DIFFERS")
     return bool(together == wanted)
 
 

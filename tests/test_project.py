@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from boxship.errors import UsageError
+from boxship.golden import GoldenRequest
 from boxship.project import Project, Resolved, resolve
 from boxship.settings import ServeSettings
 from boxship.signature import TensorSpec
@@ -65,8 +66,7 @@ def test_a_whole_project() -> None:
         ),
         code=("src",),
         trust=("churn.features",),
-        golden={"inputs": {"age": 30, "income": None}, "outputs": {"score": 0.25}}
-        | {"tolerance": 0.001},
+        golden=GoldenRequest({"age": 30, "income": None}, {"score": 0.25}, 0.001),
         serve=ServeSettings(port=9001, workers=3, access_log=True, max_body_size=5_000_000),
     )
 
@@ -109,7 +109,9 @@ def test_a_file_url_is_a_path(tmp_path: Path) -> None:
 def test_other_urls_are_refused(tmp_path: Path, location: str) -> None:
     """The message names the URL and says what to do instead."""
     (found,) = problems(location, cwd=tmp_path)
-    assert found.startswith(f"{location}: expected a path or file:///…, found")
+    assert found.startswith(
+        f"command line: model: expected a path or file:///…, found {location!r}"
+    )
     assert "bring the model here first" in found
 
 
@@ -310,11 +312,11 @@ def test_every_problem_is_reported() -> None:
             'inputs = [{ name = "a", datatype = "INT64", nullable = true }]',
             "{file}: inputs[0].nullable: expected FP… or BYTES for it, found INT64",
         ),
-        ('name = "a/b"', "name: expected letters, digits, '.', '_' or '-', found 'a/b'"),
-        ('name = "-a"', "name: expected letters, digits, '.', '_' or '-', found '-a'"),
+        ('name = "a/b"', "{file}: name: expected letters, digits, '.', '_' or '-', found 'a/b'"),
+        ('name = "-a"', "{file}: name: expected letters, digits, '.', '_' or '-', found '-a'"),
         (
             'version = "1\\nx-admin: 1"',
-            "version: expected printable ASCII without spaces and '/', found '1\\nx-admin: 1'",
+            "{file}: version: expected printable ASCII without spaces and '/', found '1\\nx-admin: 1'",
         ),
         ("golden = 3", "golden: expected a file's name or a table, found 3"),
         ('[serve]\nhost = " "', "{file}: serve.host: expected a text that is not empty, found ' '"),
@@ -436,17 +438,18 @@ def test_a_path_that_the_system_refuses(tmp_path: Path) -> None:
 
 
 GOLDEN = {"inputs": {"age": 30}, "outputs": {"score": 0.25}}
+REQUEST = GoldenRequest(GOLDEN["inputs"], GOLDEN["outputs"])
 
 
 def test_golden_beside_the_model(tmp_path: Path) -> None:
     """golden.json is found next to the model, wherever that lies."""
     (tmp_path / "golden.json").write_text(json.dumps(GOLDEN))
-    assert project(str(tmp_path / "churn.pkl"), cwd=PROJECTS).golden == GOLDEN
+    assert project(str(tmp_path / "churn.pkl"), cwd=PROJECTS).golden == REQUEST
 
 
 def test_golden_of_a_service_without_a_model(tmp_path: Path) -> None:
     (tmp_path / "golden.json").write_text(json.dumps(GOLDEN))
-    assert project("service:Churn", cwd=tmp_path).golden == GOLDEN
+    assert project("service:Churn", cwd=tmp_path).golden == REQUEST
 
 
 def test_golden_by_name(tmp_path: Path) -> None:
@@ -454,14 +457,14 @@ def test_golden_by_name(tmp_path: Path) -> None:
     (tmp_path / "golden.json").write_text("{}")
     (tmp_path / "known.json").write_text(json.dumps(GOLDEN))
     written(tmp_path, 'model = "a.pkl"\ngolden = "known.json"')
-    assert project(cwd=tmp_path).golden == GOLDEN
+    assert project(cwd=tmp_path).golden == REQUEST
 
 
 def test_golden_inline(tmp_path: Path) -> None:
     written(
         tmp_path, 'model = "a.pkl"\n[golden]\ninputs = { age = 30 }\noutputs = { score = 0.25 }'
     )
-    assert project(cwd=tmp_path).golden == GOLDEN
+    assert project(cwd=tmp_path).golden == REQUEST
 
 
 def test_no_golden(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_a_kind_refuses(kind: Kind, value: object) -> None:
         (text(), "a text that is not empty"),
         (choice("json", "text"), "one of json, text"),
         (switch(), "true or false"),
-        (workers_kind(), "a whole number of at least 1, or auto"),
+        (workers_kind(), "a whole number of at least 1 and at most 1024, or auto"),
     ],
 )
 def test_a_kind_says_what_it_expects(kind: Kind, expected: str) -> None:

@@ -57,6 +57,7 @@ CYTHON = "Cython's own constructor for one class, guarded by a checksum"
 RANDOM = "makes a random generator; its kind is looked up in a table of numpy's own"
 INSTANCE = "makes an empty instance of a class that is on the list itself"
 FUNCTIONS = {
+    r"functools\.partial": "a call that waits; what it calls is on the list itself",
     r"_codecs\.encode": "text to bytes; protocols 0 to 2 write bytes so",
     r"copyreg\.(_reconstructor|__newobj__)": INSTANCE,
     r"numpy\._?core\.(multiarray|numeric)\.(_reconstruct|scalar|_frombuffer)": ARRAYS,
@@ -64,6 +65,7 @@ FUNCTIONS = {
     r"numpy\.random\._pickle\.__(randomstate|bit_generator|generator)_ctor": RANDOM,
     r"numpy(\._?core\._multiarray_umath)?\.[a-z0-9_]+": MATHS,
     r"scipy\._lib\.array_api_compat\.numpy\._aliases\.asarray": ARRAYS,
+    r"sklearn\.utils\.validation\.check_array": ARRAYS,
     r"(sklearn|numpy\.random)\.[\w.]*__pyx_unpickle_\w+": CYTHON,
     r"sklearn\.cluster\._kmeans\._kmeans_single_\w+": MATHS,
     r"sklearn\.metrics\._scorer\._passthrough_scorer": "calls the score of a model in the same file",
@@ -284,7 +286,7 @@ def variants() -> Iterator[tuple[Any, dict[str, list[Any]]]]:
     scaled = pipeline.make_pipeline(scaler, logistic)
     text = feature_extraction.text
     one_hot = preprocessing.OneHotEncoder(handle_unknown="ignore")
-    strings = compose.make_column_selector(dtype_include=object)
+    strings = compose.make_column_selector(dtype_include=object, dtype_exclude=np.number)
     yield pipeline.Pipeline, {"steps": [
         scaled.steps,
         [("a", text.TfidfVectorizer(stop_words="english")), ("b", logistic)],
@@ -379,6 +381,9 @@ def options() -> Iterator[tuple[Any, dict[str, list[Any]]]]:
     )
     yield ensemble.HistGradientBoostingRegressor, {
         "loss": ["squared_error", "absolute_error", "poisson", "gamma"], "max_iter": [2]
+    }  # fmt: skip
+    yield ensemble.HistGradientBoostingClassifier, {
+        "categorical_features": [[0]], "max_iter": [2]
     }  # fmt: skip
     yield ensemble.HistGradientBoostingRegressor, {
         "loss": ["quantile"], "quantile": [0.5], "max_iter": [2]

@@ -3,20 +3,24 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from boxship import contract
-from boxship.project_values import LIST_KEYS, TEXT_KEYS, hint
+from boxship import contract, suggestions
+from boxship.project_values import LIST_KEYS, TEXT_KEYS
 from boxship.settings import options
 
 _PREFIX = "BOXSHIP_"
 _OTHER_VARIABLES = (contract.CPU_REQUEST_VARIABLE,)
 
 
+def variable(key: str) -> str:
+    """The environment variable of a top-level key."""
+    return contract.MODEL_PATH_VARIABLE if key == "model" else f"{_PREFIX}{key.upper()}"
+
+
 def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     """Top-level keys from ``MODEL_PATH`` and ``BOXSHIP_…``; lists are comma-separated."""
     found: dict[str, Any] = {}
     for key in (*TEXT_KEYS, *LIST_KEYS):
-        variable = contract.MODEL_PATH_VARIABLE if key == "model" else f"BOXSHIP_{key.upper()}"
-        value = environ.get(variable)
+        value = environ.get(variable(key))
         if value:
             parts = [part.strip() for part in value.split(",")]
             found[key] = [part for part in parts if part] if key in LIST_KEYS else value
@@ -26,7 +30,7 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 def unknown_variables(environ: Mapping[str, str]) -> Sequence[str]:
     """A warning for each ``BOXSHIP_…`` that is no setting: Kubernetes injects some by itself."""
     known = [option.variable for option in options()] + list(_OTHER_VARIABLES)
-    known += [f"BOXSHIP_{key.upper()}" for key in (*TEXT_KEYS, *LIST_KEYS) if key != "model"]
+    known += [variable(key) for key in (*TEXT_KEYS, *LIST_KEYS)]
     return [
         f"environment variable {name} is unknown and ignored{_variable_hint(name, known, environ)}"
         for name in sorted(environ)
@@ -37,6 +41,10 @@ def unknown_variables(environ: Mapping[str, str]) -> Sequence[str]:
 def _variable_hint(name: str, known: Sequence[str], environ: Mapping[str, str]) -> str:
     if "://" in environ[name]:
         return " (Kubernetes injects such for a Service; enableServiceLinks: false stops it)"
-    plain = {f"BOXSHIP_SERVE_{option.key.upper()}": option.variable for option in options()}
-    plain["BOXSHIP_MODEL"] = contract.MODEL_PATH_VARIABLE
-    return f"; did you mean {plain[name]!r}?" if name in plain else hint(name, known, _PREFIX)
+    plain = {f"{_PREFIX}SERVE_{option.key.upper()}": option.variable for option in options()}
+    plain[f"{_PREFIX}MODEL"] = contract.MODEL_PATH_VARIABLE
+    return (
+        f"; did you mean {plain[name]!r}?"
+        if name in plain
+        else suggestions.hint(name, known, _PREFIX)
+    )

@@ -1,4 +1,4 @@
-"""Every exception that Boxship raises on purpose.
+"""The exceptions that more than one room knows.
 
 Two families. A ``BoxshipError`` ends a command: it carries the exit code and,
 where there is one, the next step to take; the command line prints it and no
@@ -8,6 +8,7 @@ which status an error deserves is the server's knowledge.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -57,6 +58,10 @@ class AddressError(BoxshipError):
     """The server cannot listen where it was told to."""
 
     exit_code = EXIT_ADDRESS
+
+
+MISSING: Final = "nothing: it is missing"
+"""What is found where a required field or tensor is not there."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from boxship import contract, environment, project_file, project_values
+from boxship import contract, environment, golden, project_file, project_values, suggestions
 from boxship.errors import UsageError
+from boxship.golden import GoldenRequest
 from boxship.project_file import FILE_NAME, ProjectFile
 from boxship.settings import ServeSettings
 from boxship.signature import TensorSpec
@@ -30,7 +31,7 @@ class Project:
     One of three things is served: ``app`` (an ASGI application), ``service`` (code
     around a model, which ``model_path`` is handed to) or the model at
     ``model_path`` by itself. ``trust`` names modules that a pickle may name;
-    ``trust_all`` loads any pickle. ``golden`` is the golden request's content.
+    ``trust_all`` loads any pickle.
     """
 
     folder: Path
@@ -43,7 +44,7 @@ class Project:
     code: tuple[str, ...] = ()
     trust: tuple[str, ...] = ()
     trust_all: bool = False
-    golden: Mapping[str, Any] | None = None
+    golden: GoldenRequest | None = None
     serve: ServeSettings = field(default_factory=ServeSettings)
 
     @property
@@ -94,8 +95,11 @@ def _resolve(
     file = _file(target, cwd)
     folder, table, source = file.folder, file.table, file.source
     raw: dict[str, Any] = {key: table[key] for key in table if key in project_values.KEYS}
-    problems += project_values.unknown(table, project_values.KEYS, source)
-    raw.update(environment.from_environment(environ))
+    problems += suggestions.unknown(table, project_values.KEYS, source)
+    sources = dict.fromkeys(raw, source)
+    from_environment = environment.from_environment(environ)
+    raw.update(from_environment)
+    sources |= {key: environment.variable(key) for key in from_environment}
     served = _served(target, cwd)
     explicit = {key: value for key, value in flags.items() if key in project_values.KEYS}
     # A target replaces what the file says is served; MODEL_PATH is where the model
@@ -103,22 +107,28 @@ def _resolve(
     if served:
         raw = {key: value for key, value in raw.items() if key not in ("service", "app")} | served
     raw.update(explicit)
-    sources = dict.fromkeys(raw, source) | dict.fromkeys(explicit, "command line")
+    sources |= dict.fromkeys({**served, **explicit}, "command line")
     texts, lists = project_values.typed(raw, sources, problems)
     serve = project_values.serve_settings(table.get("serve", {}), flags, environ, source, problems)
     inputs = project_values.inputs(raw.get("inputs", []), source, problems)
     if not problems and not any(texts.get(key) for key in ("model", "service", "app")):
         problems.append(_nothing_to_serve(target, cwd))
     if texts.get("service") and texts.get("app"):
-        problems.append(f"{source}: service and app exclude each other; keep one of them")
-    model_path = _local(texts["model"], folder, problems) if texts.get("model") else None
-    golden = project_values.golden(raw.get("golden"), model_path, folder, problems)
+        where = ", ".join(dict.fromkeys((sources["service"], sources["app"])))
+        problems.append(f"{where}: service and app exclude each other; keep one of them")
+    model_path = None
+    if texts.get("model"):
+        model_path = _local(texts["model"], folder, sources["model"], problems)
+    beside = Path(model_path).parent if model_path else folder
+    known = golden.read(raw.get("golden"), beside, folder, problems)
     name = texts.get("name") or _default_name(texts, model_path, folder)
     if not _NAME.fullmatch(name):
-        problems.append(f"name: expected letters, digits, '.', '_' or '-', found {name!r}")
+        where = sources.get("name", "default name")
+        problems.append(f"{where}: name: expected letters, digits, '.', '_' or '-', found {name!r}")
     if not _VERSION.fullmatch(texts.get("version", "1")):
         problems.append(
-            f"version: expected printable ASCII without spaces and '/', found {texts['version']!r}"
+            f"{sources['version']}: version: expected printable ASCII without spaces and '/', "
+            f"found {texts['version']!r}"
         )
     if problems:
         raise UsageError("\n".join(problems), tip="See boxship serve --help.")
@@ -133,7 +143,7 @@ def _resolve(
         code=lists.get("code", ()),
         trust=lists.get("trust", ()),
         trust_all=trust_all,
-        golden=golden,
+        golden=known,
         serve=serve,
     )
     return Resolved(project, tuple(environment.unknown_variables(environ)))
@@ -185,7 +195,7 @@ def _nothing_to_serve(target: str | None, cwd: Path) -> str:
     return f"{target}: expected model, service or app in {FILE_NAME}, found none of them."
 
 
-def _local(location: str, folder: Path, problems: list[str]) -> str:
+def _local(location: str, folder: Path, source: str, problems: list[str]) -> str:
     """The model's path on this machine; ``file://`` is one, other URLs are not."""
     match = _URL.fullmatch(location)
     if match is None:
@@ -194,7 +204,7 @@ def _local(location: str, folder: Path, problems: list[str]) -> str:
     if scheme == "file" and rest.startswith("/"):
         return rest
     problems.append(
-        f"{location}: expected a path or file:///…, found a {scheme}:// URL; "
+        f"{source}: model: expected a path or file:///…, found {location!r}; "
         "bring the model here first and give its path"
     )
     return location

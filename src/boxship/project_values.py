@@ -1,15 +1,12 @@
 """Values as somebody wrote them, made into the project's own; every problem is collected."""
 
-import difflib
-import json
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
+from boxship import suggestions
 from boxship.settings import ServeSettings, options
 from boxship.signature import DATATYPES, TensorSpec
 
-GOLDEN_NAME = "golden.json"
 TEXT_KEYS = ("name", "version", "model", "service", "app")
 LIST_KEYS = ("code", "trust")
 KEYS = (*TEXT_KEYS, *LIST_KEYS, "golden", "inputs", "serve")
@@ -47,7 +44,7 @@ def serve_settings(
         problems.append(f"{source}: serve: expected a table [serve], found {table!r}")
         table = {}
     known = options()
-    problems += unknown(table, [option.key for option in known], f"{source} [serve]")
+    problems += suggestions.unknown(table, [option.key for option in known], f"{source} [serve]")
     values: dict[str, Any] = {}
     for option in known:
         if option.key in flags:
@@ -77,7 +74,7 @@ def inputs(value: object, source: str, problems: list[str]) -> tuple[TensorSpec,
         if not isinstance(name, str) or not name:
             problems.append(f'{where}: expected {{ name = "…", datatype = "…" }}, found {entry!r}')
             continue
-        problems += unknown(
+        problems += suggestions.unknown(
             entry, ("name", "datatype", "nullable", "description", "example"), where
         )
         datatype, nullable = entry.get("datatype", "FP64"), entry.get("nullable", False)
@@ -106,45 +103,3 @@ def inputs(value: object, source: str, problems: list[str]) -> tuple[TensorSpec,
         if names.count(name) > 1
     ]
     return tuple(specs)
-
-
-def golden(
-    value: object, model_path: str | None, folder: Path, problems: list[str]
-) -> Mapping[str, Any] | None:
-    """The golden request: a table, a named file, or ``golden.json`` beside the model."""
-    content: Any = value
-    where = "golden"
-    if value is not None and not isinstance(value, dict | str):
-        problems.append(f"golden: expected a file's name or a table, found {value!r}")
-        return None
-    if not isinstance(value, dict):
-        beside = Path(model_path).parent if model_path else folder
-        path = (folder / value).resolve() if isinstance(value, str) else beside / GOLDEN_NAME
-        if value is None and not path.is_file():
-            return None
-        where = str(path)
-        try:
-            content = json.loads(path.read_bytes())
-        except OSError as error:
-            problems.append(f"golden: expected a file at {path}, found: {error.strerror}")
-            return None
-        except (ValueError, RecursionError) as error:
-            problems.append(f"{path}: expected JSON, found an error: {error}")
-            return None
-    if not isinstance(content, dict) or not {"inputs", "outputs"} <= content.keys():
-        problems.append(f'{where}: expected {{"inputs": …, "outputs": …}}, found {content!r:.80}')
-        return None
-    problems += unknown(content, ("inputs", "outputs", "tolerance"), where)
-    return content
-
-
-def unknown(table: Mapping[str, Any], known: Iterable[str], where: str) -> list[str]:
-    """A problem for each key that is not known, with the nearest one that is."""
-    return [f"{where}: unknown key {key!r}{hint(key, known)}" for key in table if key not in known]
-
-
-def hint(word: str, known: Iterable[str], prefix: str = "") -> str:
-    """The nearest known word; what all of them begin with makes none nearer."""
-    rests = [other.removeprefix(prefix) for other in known if other.startswith(prefix)]
-    close = difflib.get_close_matches(word.removeprefix(prefix), rests, n=1, cutoff=0.6)
-    return f"; did you mean {prefix + close[0]!r}?" if close else ""

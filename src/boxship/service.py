@@ -24,9 +24,9 @@ class Service:
     """
 
     def load(self, model_path: Any) -> Awaitable[None] | None:
-        """Read the model. Called once, before anything else.
+        """Read the model. Called once in each worker, before anything else.
 
-        ``model_path`` is the ``str`` path of the fetched and verified model, or
+        ``model_path`` is where the model lies, a ``str``, or
         ``None`` where no model is configured.
         """
         del model_path
@@ -37,5 +37,5 @@ class Service:
         raise NotImplementedError(f"{type(self).__name__} does not define predict")
 
     def warmup(self) -> Awaitable[None] | None:
-        """Do what the first request would otherwise wait for. Called once, after ``load``."""
+        """Do what the first request would otherwise wait for. Called once in each worker, after ``load``."""
         return None

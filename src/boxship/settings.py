@@ -108,12 +108,12 @@ def switch() -> Kind:
 
 def workers_kind() -> Kind:
     """A number of workers, or ``auto``."""
-    number = integer(1, 1024)
+    number = integer(1, contract.MAX_WORKERS)
 
     def parse(value: object) -> int | Literal["auto"]:
         return "auto" if value == "auto" else int(number.parse(value))
 
-    return Kind("a whole number of at least 1, or auto", parse, "N|auto")
+    return Kind(f"{number.expected}, or auto", parse, "N|auto")
 
 
 def setting(default: Any, kind: Kind, help_: str, *, variable: str | None = None) -> Any:

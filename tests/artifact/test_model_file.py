@@ -1,6 +1,7 @@
 """What is told of a model before any library reads it."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from boxship.artifact.external_data import external_files
+from boxship.artifact.mishaps import READABLE
 from boxship.artifact.model_file import examine
 from boxship.errors import ModelError
 
@@ -70,3 +72,22 @@ def test_what_only_looks_like_onnx_stands_by_itself(tmp_path: Path) -> None:
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"Expected a model at .*, found nothing there"):
         examine(tmp_path / "no")
+
+
+def names_weights(folder: Path, location: str) -> Path:
+    """An ONNX file whose one weight lies in the file that is called ``location``."""
+    model = onnx.ModelProto()
+    model.graph.initializer.add().external_data.add(key="location", value=location)
+    path = folder / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("make", [Path.joinpath, names_weights])
+def test_what_the_system_does_not_let_be_read(
+    make: Callable[[Path, str], Path], tmp_path: Path
+) -> None:
+    """A name that no file system takes stands for every refusal: it stops root too."""
+    with pytest.raises(ModelError, match=r"xxx cannot be read: File name too long") as caught:
+        examine(make(tmp_path, "x" * 300))
+    assert caught.value.tip == READABLE

@@ -3,16 +3,19 @@ import importlib
 import pickle
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
-from sklearn.compose import make_column_transformer
+from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import (
     GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
 )
@@ -22,6 +25,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.svm import SVC
 
 from boxship.artifact import pickles
+from boxship.artifact.mishaps import COPY_AGAIN, READABLE
 from boxship.errors import ModelError, UntrustedModelError
 
 ROWS = np.random.default_rng(0).normal(size=(80, 5))
@@ -184,7 +188,7 @@ def test_the_projects_own_modules_can_be_trusted(
     with pytest.raises(UntrustedModelError):
         pickles.load(path, trusted_modules=["churn.feat", "churn.features.more"])
     assert pickles.load(path, trusted_modules=[trusted]).model[0].made == 1
-    assert pickles.load(path, trust=True).model[0].made == 1
+    assert pickles.load(path, trust_all=True).model[0].made == 1
 
 
 @pytest.mark.parametrize("name", ["system", "os.system", "os"])
@@ -232,7 +236,7 @@ def test_what_is_not_there_is_named_with_what_to_install(
     module_name: str, name: str, state: bytes, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ModelError, match=message) as caught:
-        pickles.load(raw(tmp_path, module_name, name, state), trust=True)
+        pickles.load(raw(tmp_path, module_name, name, state), trust_all=True)
     assert not isinstance(caught.value, UntrustedModelError)
 
 
@@ -240,7 +244,7 @@ def test_everything_that_is_missing_is_named_at_once(tmp_path: Path) -> None:
     path = tmp_path / "model"
     path.write_bytes(b"cone_gone\nA\n0ctwo_gone\nB\n.")
     with pytest.raises(ModelError, match=r"one_gone.*two_gone"):
-        pickles.load(path, trust=True)
+        pickles.load(path, trust_all=True)
 
 
 def test_a_model_that_fails_while_it_loads_is_one_clear_error(tmp_path: Path) -> None:
@@ -276,7 +280,7 @@ def test_another_scikit_learn_version_is_one_warning(tmp_path: Path) -> None:
 def test_other_warnings_are_handed_on_as_text(tmp_path: Path) -> None:
     path = tmp_path / "model"
     path.write_bytes(b"\x80\x02cwarnings\nwarn\nU\x05badly\x85R.")
-    assert pickles.load(path, trust=True).warnings == ("badly",)
+    assert pickles.load(path, trust_all=True).warnings == ("badly",)
 
 
 def test_a_file_of_numpy_1_loads_without_a_word(tmp_path: Path) -> None:
@@ -301,17 +305,21 @@ def test_a_file_that_changes_between_scan_and_load_is_refused(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("prepare", "message"),
+    ("prepare", "message", "tip"),
     [
-        (lambda path: None, "cannot be read: No such file"),
-        (lambda path: path.touch(), "is empty"),
-        (lambda path: path.mkdir(), "cannot be read: Is a directory"),
+        (lambda path: None, "cannot be read: No such file", READABLE),
+        (lambda path: path.touch(), "is empty", COPY_AGAIN),
+        (lambda path: path.mkdir(), "cannot be read: Is a directory", READABLE),
+        (lambda path: path.write_bytes(b"\x80\x05K"), "is not a whole pickle", COPY_AGAIN),
     ],
 )
-def test_files_that_cannot_be_read(prepare: object, message: str, tmp_path: Path) -> None:
-    prepare(tmp_path / "model")  # type: ignore[operator]
-    with pytest.raises(ModelError, match=message):
+def test_files_that_cannot_be_read(
+    prepare: Callable[[Path], object], message: str, tip: str, tmp_path: Path
+) -> None:
+    prepare(tmp_path / "model")
+    with pytest.raises(ModelError, match=message) as caught:
         pickles.scan(tmp_path / "model")
+    assert caught.value.tip == tip
 
 
 def test_the_notice_says_what_loading_means(tmp_path: Path) -> None:
@@ -329,7 +337,7 @@ def test_the_notice_says_what_loading_means(tmp_path: Path) -> None:
     )
     assert "names 1 global, not all of them trusted: it will not be loaded" in pickles.notice(other)
     assert "1 of them not on Boxship's list, and --trust loads them all" in pickles.notice(
-        other, trust=True
+        other, trust_all=True
     )
 
 
@@ -353,13 +361,34 @@ def test_a_regressor_of_many_small_arrays_needs_no_file_descriptor_for_each(tmp_
     assert np.array_equal(loaded.model.predict(ROWS), model.predict(ROWS))
 
 
-@pytest.mark.parametrize("trust", [False, True])
+@pytest.mark.parametrize("trust_all", [False, True])
 def test_the_loss_that_older_versions_name_without_its_package_is_found(
-    *, trust: bool, tmp_path: Path
+    *, trust_all: bool, tmp_path: Path
 ) -> None:
     """Elsewhere this is "No module named '_loss'"."""
     path = tmp_path / "model"
     data = pickle.dumps([GradientBoostingClassifier(n_estimators=2).fit(ROWS, LABELS)], 2)
     assert b"csklearn._loss._loss\n" in data
     path.write_bytes(data.replace(b"csklearn._loss._loss\n", b"c_loss\n"))
-    assert len(pickles.load(path, trust=trust).model[0].predict(ROWS)) == 80
+    assert len(pickles.load(path, trust_all=trust_all).model[0].predict(ROWS)) == 80
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: HistGradientBoostingClassifier(categorical_features=["c"], max_iter=2),
+        lambda: make_pipeline(
+            make_column_transformer(
+                (StandardScaler(), make_column_selector(dtype_include=np.number))
+            ),
+            LogisticRegression(),
+        ),
+    ],
+    ids=["categories", "a column selector"],
+)
+def test_what_people_build_needs_no_trust(tmp_path: Path, made: Callable[[], Any]) -> None:
+    frame = pd.DataFrame({"c": [0, 1, 2, 3] * 10, "x": np.arange(40.0)})
+    model = made().fit(frame, [0, 1] * 20)
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps(model))
+    assert np.array_equal(pickles.load(path).model.predict(frame), model.predict(frame))

@@ -77,7 +77,8 @@ HOSTILE: dict[str, bytes] = {
         name("scipy.stats._distn_infrastructure", "rv_continuous") + b")\x81}b."
     ),
     "a file through memmap's factory": call("numpy.lib.format", "open_memmap", "canary") + b".",
-    "functools.partial": call("functools", "partial", "x") + b".",
+    "functools.reduce": call("functools", "reduce", "x") + b".",
+    "a partial of system": b"\x80\x02cfunctools\npartial\ncos\nsystem\n\x85R.",
     "operator.attrgetter": call("operator", "attrgetter", "x") + b".",
     "nested unpickler": call("pickle", "loads", "x") + b".",
     "INST of protocol 0": b"(S'touch canary'\nios\nsystem\n.",
@@ -233,7 +234,14 @@ def test_every_name_is_reported_with_the_place_of_its_first_use() -> None:
     assert f"builtins.eval (at byte {data.index(b'cbuiltins')})" in caught.value.message
     assert caught.value.message.count("os.system") == 1
     assert "--trust" in caught.value.tip
-    assert 'trust = ["builtins", "os"]' in caught.value.tip
+    assert "trust =" not in caught.value.tip, "a library is nobody's own module"
+
+
+def test_modules_that_may_be_the_users_own_are_suggested() -> None:
+    path = written(b"\x80\x02cchurn.features\nRatio\ncos\nsystem\n\x86.")
+    with pytest.raises(UntrustedModelError) as caught:
+        pickles.load(path)
+    assert 'trust = ["churn.features"]' in caught.value.tip
 
 
 def test_offsets_are_those_that_pickletools_shows() -> None:

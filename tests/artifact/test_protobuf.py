@@ -1,9 +1,20 @@
 """The wire reader gives what protobuf wrote, and refuses everything else with ValueError."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, strategies as st
 
-from boxship.artifact.protobuf import FIXED32, FIXED64, LENGTH, VARINT, iter_fields
+from boxship.artifact.protobuf import (
+    FIXED32,
+    FIXED64,
+    LENGTH,
+    VARINT,
+    iter_fields,
+    mapped,
+    messages,
+    text,
+)
 
 
 def fields(data: bytes, *bounds: int) -> list[tuple[int, int, int | bytes]]:
@@ -81,3 +92,16 @@ def test_any_bytes_end_in_fields_or_value_error(data: bytes) -> None:
     except ValueError:
         return
     assert sum(2 for _ in found) <= len(data)
+
+
+def test_the_messages_of_a_field_are_given_in_order_and_others_are_not() -> None:
+    data = b"\x12\x02ab" + b"\x0a\x01x" + b"\x10\x07" + b"\x12\x01\xff"
+    assert [text(value) for value in messages(data, 2)] == ["ab", "�"]
+
+
+def test_a_file_is_mapped(tmp_path: Path) -> None:
+    (tmp_path / "model").write_bytes(b"\x12\x02ab")
+    assert fields(mapped(tmp_path / "model").tobytes()) == [(2, LENGTH, b"ab")]
+    (tmp_path / "empty").touch()
+    with pytest.raises(ValueError, match="empty"):
+        mapped(tmp_path / "empty")

@@ -50,7 +50,7 @@ def test_help_shows_examples(help_text: str) -> None:
         "boxship serve service:Churn ",
         "boxship serve . ",
         "MODEL_PATH=/models/churn.pkl boxship serve ",
-        "boxship.toml and an environment variable\n(BOXSHIP_SERVE_WORKERS=2; the port's is PORT)",
+        "(BOXSHIP_SERVE_REQUEST_TIMEOUT_S; the port's is PORT)",
     ):
         assert example in help_text
 
@@ -85,11 +85,11 @@ def test_name_and_version() -> None:
 @pytest.mark.parametrize(
     ("arguments", "port", "message"),
     [
-        (["--workers", "none"], "80", "--workers: expected a whole number of at least 1, or auto"),
+        (["--workers", "none"], "80", "--workers: expected a whole number of at least 1 and"),
         ([], "http", "environment variable PORT: expected a whole number"),
         ([], "80", "Expected a model to serve"),
-        (["s3://models/churn.pkl"], "80", "s3://models/churn.pkl: expected a path or file:///…"),
-        (["--name", "a b", "a.pkl"], "80", "name: expected letters, digits"),
+        (["s3://models/churn.pkl"], "80", "command line: model: expected a path or file:///…"),
+        (["--name", "a b", "a.pkl"], "80", "command line: name: expected letters, digits"),
     ],
 )
 def test_a_mistake_is_told_before_anything_starts(

@@ -205,7 +205,7 @@ def test_connection_from_before_ready(serve: Serve, tmp_path: Path) -> None:
     assert answers[0].endswith(b'{"status":"ready"}')
     assert answers[1].startswith(b"HTTP/1.1 503 ")
     assert b"retry-after: " in answers[1]
-    assert b"send the request again" in answers[1]
+    assert b"open another and send this again" in answers[1]
 
 
 class Canary:

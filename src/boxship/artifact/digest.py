@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from boxship.errors import ModelError
+from boxship.artifact.mishaps import unreadable
 
 
 def digest(path: Path, beside: Sequence[Path] = ()) -> str:
@@ -23,10 +23,7 @@ def digest(path: Path, beside: Sequence[Path] = ()) -> str:
             return f"sha256:{hashlib.sha256(listing).hexdigest()}"
         return f"sha256:{_file_hex(path)}"
     except OSError as error:
-        raise ModelError(
-            f"{error.filename or path} cannot be read: {error.strerror or error}.",
-            tip="Check the path, and that the user that runs Boxship may read it.",
-        ) from error
+        raise unreadable(path, error) from error
 
 
 def _lines(folder: Path, files: Iterable[Path]) -> Iterator[bytes]:

@@ -1,6 +1,5 @@
 """What kind of model a file holds, told by its content and never by its name."""
 
-import mmap
 import pickletools
 import warnings
 from enum import StrEnum
@@ -8,9 +7,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import Final, NoReturn
 
-from boxship.artifact.compression import DECOMPRESSION_ERRORS, compression, open_decompressed
+from boxship.artifact.compression import (
+    DECOMPRESSION_ERRORS,
+    Compression,
+    compression,
+    open_decompressed,
+)
 from boxship.artifact.lookalikes import SERVED, is_text, lookalike
-from boxship.artifact.protobuf import LENGTH, VARINT, iter_fields
+from boxship.artifact.mishaps import COPY_AGAIN, unreadable
+from boxship.artifact.protobuf import LENGTH, MODEL_GRAPH, VARINT, iter_fields, mapped
 from boxship.errors import ModelError
 
 
@@ -21,8 +26,7 @@ class Format(StrEnum):
     ONNX = "onnx"
 
 
-COPY_AGAIN: Final = "Copy or download it again, and compare its size with the original's."
-HEAD_BYTES: Final = 1 << 16
+_HEAD_BYTES: Final = 1 << 16
 
 
 def detect(path: Path) -> Format:
@@ -35,29 +39,26 @@ def detect(path: Path) -> Format:
         _refuse_folder(path)
     try:
         with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
+            head = file.read(_HEAD_BYTES)
             if not head:
                 raise ModelError(f"{path} is empty.", tip=COPY_AGAIN)
-            if compression(head) is not None:
-                _expect_pickle_inside(path, head)
+            kind = compression(head)
+            if kind is not None:
+                _expect_pickle_inside(path, kind)
                 return Format.PICKLE
             known = lookalike(path, head)
             if known is not None:
                 raise ModelError(f"{path} is {known.what}.", tip=known.tip)
             if _is_pickle(path, head):
                 return Format.PICKLE
-            # Not closed by hand: an error's traceback still looks into it.
-            if _is_onnx(path, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)):
+            if _is_onnx(path):
                 return Format.ONNX
     except FileNotFoundError as error:
         raise ModelError(
             f"There is no file {path}.", tip="Check the path, or MODEL_PATH where it is set."
         ) from error
     except OSError as error:
-        raise ModelError(
-            f"{path} cannot be read: {error.strerror or error}.",
-            tip="Check that the user that runs Boxship may read it.",
-        ) from error
+        raise unreadable(path, error) from error
     found = "text" if is_text(head) else f"unknown; its first bytes are {head[:12].hex(' ')}"
     raise ModelError(f"{path} is no model that Boxship knows: its content is {found}.", tip=SERVED)
 
@@ -74,13 +75,10 @@ def _refuse_folder(path: Path) -> NoReturn:
     )
 
 
-def _expect_pickle_inside(path: Path, head: bytes) -> None:
-    kind = compression(head)
-    if kind is None:
-        return
+def _expect_pickle_inside(path: Path, kind: Compression) -> None:
     try:
         with open_decompressed(path, kind) as stream:
-            inner = stream.read(HEAD_BYTES)
+            inner = stream.read(_HEAD_BYTES)
     except DECOMPRESSION_ERRORS as error:
         raise ModelError(
             f"{path} is {kind}-compressed, and cut off or damaged ({error}).", tip=COPY_AGAIN
@@ -125,14 +123,15 @@ def _is_text_pickle(head: bytes) -> bool:
     return True
 
 
+IR_VERSION: Final = 1
 ONNX_FIELDS: Final = {
-    1: VARINT,  # ir_version
+    IR_VERSION: VARINT,
     2: LENGTH,  # producer_name
     3: LENGTH,  # producer_version
     4: LENGTH,  # domain
     5: VARINT,  # model_version
     6: LENGTH,  # doc_string
-    7: LENGTH,  # graph
+    MODEL_GRAPH: LENGTH,
     8: LENGTH,  # opset_import
     14: LENGTH,  # metadata_props
     20: LENGTH,  # training_info
@@ -141,14 +140,13 @@ ONNX_FIELDS: Final = {
 }
 """ModelProto's fields and their wire types: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto"""
 
-IR_VERSION, GRAPH, OPSET_IMPORT = 1, 7, 8
 MAX_IR_VERSION: Final = 100
 
 
-def _is_onnx(path: Path, view: mmap.mmap) -> bool:
+def _is_onnx(path: Path) -> bool:
     seen: set[int] = set()
     try:
-        for field, wire_type, value in iter_fields(memoryview(view)):
+        for field, wire_type, value in iter_fields(mapped(path)):
             if ONNX_FIELDS.get(field) != wire_type:
                 return False
             if field == IR_VERSION and value not in range(1, MAX_IR_VERSION):
@@ -160,8 +158,8 @@ def _is_onnx(path: Path, view: mmap.mmap) -> bool:
         raise ModelError(
             f"{path} looks like an ONNX file that is cut off or damaged: {error}.", tip=COPY_AGAIN
         ) from error
-    if IR_VERSION in seen and GRAPH not in seen:
+    if IR_VERSION in seen and MODEL_GRAPH not in seen:
         raise ModelError(
             f"{path} looks like an ONNX file that has no graph; it is cut off.", tip=COPY_AGAIN
         )
-    return {IR_VERSION, GRAPH} <= seen
+    return {IR_VERSION, MODEL_GRAPH} <= seen

@@ -7,6 +7,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
+from boxship.artifact.mishaps import COPY_AGAIN
+
 
 @dataclass(frozen=True)
 class Lookalike:
@@ -62,7 +64,7 @@ def _archive(path: Path, head: bytes) -> Lookalike | None:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError):
-        return Lookalike("a zip archive that is cut off or damaged", "Copy or download it again.")
+        return Lookalike("a zip archive that is cut off or damaged", COPY_AGAIN)
     return next((found for inside, found in ARCHIVES if inside(names)), ARCHIVE)
 
 
@@ -100,8 +102,9 @@ def _text(_: Path, head: bytes) -> Lookalike | None:
     # No pickle begins with either, and a protobuf key of either is no field of ONNX.
     if not start.startswith((b"{", b"[")):
         return None
-    what = "an XGBoost JSON file" if b'"learner"' in head else "JSON text"
-    return Lookalike(what, EXPORT if "XGBoost" in what else SERVED)
+    if b'"learner"' in head:
+        return Lookalike("an XGBoost JSON file", EXPORT)
+    return Lookalike("JSON text", SERVED)
 
 
 _TESTS: Final[tuple[Callable[[Path, bytes], Lookalike | None], ...]] = (

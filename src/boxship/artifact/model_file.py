@@ -7,6 +7,7 @@ from pathlib import Path
 from boxship.artifact.digest import digest
 from boxship.artifact.external_data import external_files
 from boxship.artifact.mapping import shares_pages
+from boxship.artifact.mishaps import unreadable
 from boxship.errors import ModelError
 
 
@@ -20,16 +21,22 @@ class ModelFile:
 
 
 def examine(path: Path) -> ModelFile:
-    """Read every byte of the model at ``path``, once. Raises ``ModelError``."""
-    if not path.exists():
-        raise ModelError(
-            f"Expected a model at {path}, found nothing there.",
-            tip="Check the path, or the volume that should hold it.",
-        )
-    beside = _beside(path)
-    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
-    size = sum(file.stat().st_size for file in (*files, *beside))
-    return ModelFile(digest(path, beside), size, bool(beside) or shares_pages(path))
+    """What the file or folder at ``path`` holds, all of its bytes included.
+
+    Raises ``ModelError`` where it is missing or something in it cannot be read.
+    """
+    try:
+        if not path.exists():
+            raise ModelError(
+                f"Expected a model at {path}, found nothing there.",
+                tip="Check the path, or the volume that should hold it.",
+            )
+        beside = _beside(path)
+        files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+        size = sum(file.stat().st_size for file in (*files, *beside))
+        return ModelFile(digest(path, beside), size, bool(beside) or shares_pages(path))
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def _beside(path: Path) -> Sequence[Path]:

@@ -1,5 +1,6 @@
 """Pickle and joblib files: looked through first, then loaded under the same rules."""
 
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from boxship.artifact.compression import HEAD_BYTES, compression, open_decompressed
+from boxship.artifact.pickling.listed import PACKAGES
 from boxship.artifact.pickling.scan import GlobalUse, PickleReport, scan
 from boxship.artifact.pickling.unpickler import Approved, resolve, unpickle
 from boxship.artifact.pickling.values import Trick
@@ -15,6 +17,7 @@ from boxship.errors import ModelError, UntrustedModelError
 __all__ = ["GlobalUse", "LoadedPickle", "PickleReport", "Trick", "load", "notice", "scan"]
 
 _NOTICE: Final = "A pickle is a program: whoever wrote the file chose what runs when it is loaded. "
+_LIBRARIES: Final = PACKAGES | sys.stdlib_module_names
 
 
 @dataclass(frozen=True)
@@ -27,14 +30,14 @@ class LoadedPickle:
 
 
 def notice(
-    report: PickleReport, *, trusted_modules: Sequence[str] = (), trust: bool = False
+    report: PickleReport, *, trusted_modules: Sequence[str] = (), trust_all: bool = False
 ) -> str:
     """One paragraph to print before the pickle is loaded: what that means for this file."""
     count = len(report.globals)
     names = f"{report.path.name} names {count} global{'' if count == 1 else 's'}"
     unlisted = report.untrusted()
     vouched = len(unlisted) - len(report.untrusted(trusted_modules))
-    if trust:
+    if trust_all:
         return (
             f"{_NOTICE}{names}, {len(unlisted)} of them not on Boxship's list, "
             f"and --trust loads them all."
@@ -52,23 +55,25 @@ def notice(
     )
 
 
-def load(path: Path, *, trusted_modules: Sequence[str] = (), trust: bool = False) -> LoadedPickle:
+def load(
+    path: Path, *, trusted_modules: Sequence[str] = (), trust_all: bool = False
+) -> LoadedPickle:
     """Load a pickle or joblib file whose every name is vouched for.
 
     A name is vouched for by Boxship's list of exact names, by ``trusted_modules``
-    (a module or a parent of it) that defines it, or by ``trust``, which loads
+    (a module or a parent of it) that defines it, or by ``trust_all``, which loads
     everything. Arrays of uncompressed joblib files are memory-mapped, copy-on-write.
 
     Raises ``UntrustedModelError`` with every other name, before anything runs, and
     ``ModelError`` where the file is broken or what it needs is not installed.
     """
     report = scan(path)
-    if not trust:
+    if not trust_all:
         _refuse(report, report.untrusted(trusted_modules))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        approved = resolve(report, trusted_modules, trust=trust)
-        model = _load(report, None if trust else approved)
+        approved = resolve(report, trusted_modules, trust_all=trust_all)
+        model = _load(report, None if trust_all else approved)
     return LoadedPickle(model, report, _texts(caught))
 
 
@@ -76,7 +81,9 @@ def _refuse(report: PickleReport, untrusted: Sequence[GlobalUse | Trick]) -> Non
     if not untrusted:
         return
     lines = "".join(f"\n  {one}" for one in untrusted)
-    modules = sorted({one.module for one in untrusted if isinstance(one, GlobalUse)})
+    named = {one.module for one in untrusted if isinstance(one, GlobalUse)}
+    # A library is nobody's own: to trust one whole is to trust what runs code in it.
+    modules = sorted(one for one in named if one.partition(".")[0] not in _LIBRARIES)
     trust = f", or add the modules that are your own to boxship.toml: trust = {modules}" * bool(
         modules
     )

@@ -5,15 +5,30 @@ names, whether it is ONNX at all) are not worth an 18 MB package in the image.
 Source: https://protobuf.dev/programming-guides/encoding/
 """
 
+import mmap
 from collections.abc import Iterator
+from pathlib import Path
 
 VARINT = 0
 FIXED64 = 1
 LENGTH = 2
 FIXED32 = 5
 
+MODEL_GRAPH = 7
+"""The field of an ONNX file that holds its graph."""
+
 _MAX_FIELD = (1 << 29) - 1
 _MAX_VARINT_BYTES = 10
+
+
+def mapped(path: Path) -> memoryview:
+    """The file's bytes, which are read only where they are looked at.
+
+    Raises ``OSError``, and ``ValueError`` where the file is empty.
+    """
+    with path.open("rb") as file:
+        # Not closed by hand: it lives as long as the last view of it.
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def iter_fields(
@@ -58,6 +73,18 @@ def iter_fields(
             wire_type,
             chunk if wire_type == LENGTH else int.from_bytes(chunk, "little"),
         )
+
+
+def messages(buffer: bytes | memoryview, wanted: int) -> Iterator[memoryview]:
+    """The values of the length-delimited field ``wanted``; errors are those of ``iter_fields``."""
+    for field, _, value in iter_fields(buffer):
+        if field == wanted and not isinstance(value, int):
+            yield value
+
+
+def text(value: memoryview) -> str:
+    """A string field's value; bytes that are no UTF-8 become U+FFFD."""
+    return bytes(value).decode("utf-8", "replace")
 
 
 def read_varint(buffer: bytes | memoryview, at: int, limit: int) -> tuple[int, int]:

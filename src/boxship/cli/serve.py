@@ -15,8 +15,9 @@ examples:
   boxship serve .                             the project here (boxship.toml)
   MODEL_PATH=/models/churn.pkl boxship serve  as a container says it
 
-Every flag is also a key of [serve] in boxship.toml and an environment variable
-(BOXSHIP_SERVE_WORKERS=2; the port's is PORT).
+Every flag from --host on is a key of [serve] in boxship.toml too, with _ for -
+and _s after times (request_timeout_s), and an environment variable
+(BOXSHIP_SERVE_REQUEST_TIMEOUT_S; the port's is PORT).
 """
 
 

@@ -1,7 +1,7 @@
 """What every runtime is: something that takes a batch and gives its answers."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,9 @@ from boxship.signature import Signature
 Array = npt.NDArray[np.generic]
 Tensors = Mapping[str, Array]
 """Named arrays that share their first dimension, the batch."""
+
+INPUT: Final = "input"
+"""The name of the tensor that holds a whole batch, where the model itself names none."""
 
 
 class Runtime(Protocol):
@@ -37,4 +40,4 @@ class Runtime(Protocol):
     def run(self, batch: Tensors) -> Tensors: ...
 
     def sample(self, rows: int) -> Tensors:
-        """A batch that the model accepts, for warm-up and as the documentation's example."""
+        """A batch that the model accepts, for warm-up."""

@@ -1,96 +1,50 @@
 """The golden request: inputs whose answer is known, asked before anybody else asks."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from boxship.errors import BoxshipError, RequestError
+from boxship.golden import GoldenRequest
 from boxship.serve.codec import v2
 from boxship.serve.codec.models import ServedModel
-
-_TOLERANCE = 1e-6
 
 
 class GoldenMismatchError(BoxshipError):
     """The model does not answer what it is known to answer."""
 
 
-@dataclass(frozen=True)
-class Golden:
-    """``inputs`` is a ``/predict`` body, or a list of V2 tensors; ``outputs`` what it answers.
-
-    Numbers may differ by ``tolerance``, relative or absolute.
-    """
-
-    inputs: Any
-    outputs: Any
-    tolerance: float = _TOLERANCE
-
-    @classmethod
-    def read(cls, content: Mapping[str, Any]) -> "Golden":
-        """From ``golden.json`` or ``boxship.toml``."""
-        tolerance = content.get("tolerance", _TOLERANCE)
-        if not _is_number(tolerance) or not 0 <= tolerance < math.inf:
-            raise BoxshipError(
-                f"golden.tolerance: expected a number of at least 0, found {tolerance!r}."
-            )
-        outputs = content["outputs"]
-        if _is_v2(content["inputs"]) and not _names_all(outputs):
-            raise BoxshipError(
-                "golden.outputs: expected a list of V2 tensors, as golden.inputs is "
-                f'([{{"name": …, "data": […]}}]), found {outputs!r:.80}.'
-            )
-        return cls(content["inputs"], outputs, float(tolerance))
-
-    async def ask(self, model: ServedModel, *, max_rows: int) -> None:
-        """Raise ``GoldenMismatchError`` unless the model answers as it should."""
-        try:
-            found = await (
-                self._ask_v2(model, max_rows) if _is_v2(self.inputs) else self._ask_rows(model)
-            )
-        except RequestError as error:
-            raise GoldenMismatchError(f"golden request refused: {error}") from error
-        difference = compare(self.outputs, found, self.tolerance)
-        if difference:
-            raise GoldenMismatchError(f"golden request answered differently: {difference}")
-
-    async def _ask_rows(self, model: ServedModel) -> Any:
-        batch, _, single = model.decode_rows(msgspec.json.encode(self.inputs))
-        return msgspec.json.decode(model.encode_answers(await model.execute(batch), single=single))
-
-    async def _ask_v2(self, model: ServedModel, max_rows: int) -> Any:
-        codec = v2.TensorsCodec(model.signature.inputs, model.signature.outputs, max_rows)
-        request = v2.parse(msgspec.json.encode({"inputs": self.inputs}), None, codec)
-        batch, _ = model.from_tensors(request.tensors)
-        outputs = model.to_tensors(await model.execute(batch))
-        answer = codec.response(request, outputs, model="", version="")
-        found = {output["name"]: output for output in msgspec.json.decode(answer.body)["outputs"]}
-        # Only what is named is compared: data alone, or shape and datatype as well.
-        return [
-            {key: found.get(wanted["name"], {}).get(key) for key in wanted}
-            for wanted in self.outputs
-        ]
+async def ask(golden: GoldenRequest, model: ServedModel, *, max_rows: int) -> None:
+    """Raise ``GoldenMismatchError`` unless the model answers as it should."""
+    try:
+        if golden.is_v2:
+            found = await _ask_tensors(golden, model, max_rows)
+        else:
+            found = await _ask_rows(golden, model)
+    except RequestError as error:
+        raise GoldenMismatchError(f"golden request refused: {error}") from error
+    difference = compare(golden.outputs, found, golden.tolerance)
+    if difference:
+        raise GoldenMismatchError(f"golden request answered differently: {difference}")
 
 
-def _is_v2(inputs: Any) -> bool:
-    return (
-        isinstance(inputs, list)
-        and bool(inputs)
-        and all(
-            isinstance(entry, dict) and {"name", "datatype"} <= entry.keys() for entry in inputs
-        )
-    )
+async def _ask_rows(golden: GoldenRequest, model: ServedModel) -> Any:
+    batch, _, single = model.decode_rows(msgspec.json.encode(golden.inputs))
+    return msgspec.json.decode(model.encode_answers(await model.execute(batch), single=single))
 
 
-def _names_all(outputs: Any) -> bool:
-    return (
-        isinstance(outputs, list)
-        and bool(outputs)
-        and all(isinstance(entry, dict) and "name" in entry for entry in outputs)
-    )
+async def _ask_tensors(golden: GoldenRequest, model: ServedModel, max_rows: int) -> Any:
+    codec = v2.TensorsCodec(model.signature.inputs, model.signature.outputs, max_rows)
+    request = v2.parse(msgspec.json.encode({"inputs": golden.inputs}), None, codec)
+    batch, _ = model.from_tensors(request.tensors)
+    outputs = model.to_tensors(await model.execute(batch))
+    answer = codec.response(request, outputs, model="", version="")
+    found = {output["name"]: output for output in msgspec.json.decode(answer.body)["outputs"]}
+    # Only what is named is compared: data alone, or shape and datatype as well.
+    return [
+        {key: found.get(wanted["name"], {}).get(key) for key in wanted} for wanted in golden.outputs
+    ]
 
 
 def compare(expected: Any, found: Any, tolerance: float, path: str = "$") -> str:

@@ -19,7 +19,12 @@ from boxship.errors import UsageError
 Form = Literal["auto", "json", "text"]
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_PROBES = frozenset({HEALTH, READY, f"{V2}/health/live", f"{V2}/health/ready"})
+_PROBES = frozenset(
+    {
+        *(HEALTH, READY, f"{V2}/health/live", f"{V2}/health/ready"),
+        *(f"{V2}/models/{{name}}/ready", f"{V2}/models/{{name}}/versions/{{version}}/ready"),
+    }
+)
 MAX_PATH = 512
 _OFF = logging.CRITICAL + 1
 

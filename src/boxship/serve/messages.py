@@ -23,6 +23,8 @@ JSON = b"application/json"
 
 _DISCARD_S = 30.0
 _DISCARD_IDLE_S = 5.0
+_REQUEST_ID = contract.REQUEST_ID_HEADER.encode()
+_TRACEPARENT = contract.TRACEPARENT_HEADER.encode()
 _ID_LENGTH = 128
 _NOT_MODIFIED = 304
 _ids = count(1)
@@ -114,14 +116,14 @@ class Request:
 
     def request_id(self) -> str:
         """The client's ``X-Request-ID``, else its trace's id, else a new one."""
-        given = self.headers.get(b"x-request-id")
+        given = self.headers.get(_REQUEST_ID)
         if given and len(given) <= _ID_LENGTH and given.isascii() and given.decode().isprintable():
             return given.decode()
         return self.trace_id() or f"{_id_prefix}-{next(_ids):x}"
 
     def trace_id(self) -> str:
         """The trace id of a W3C ``traceparent``, or nothing."""
-        given = self.headers.get(b"traceparent")
+        given = self.headers.get(_TRACEPARENT)
         match = _TRACEPARENT_FORM.fullmatch(given) if given else None
         return match[1].decode() if match else ""
 
@@ -238,13 +240,9 @@ async def respond(
         await send({"type": "http.response.body", "body": response.body})
 
 
-_REQUEST_ID = contract.REQUEST_ID_HEADER.encode()
-_TRACEPARENT = contract.TRACEPARENT_HEADER.encode()
-
-
 def tracing_headers(request: Request, request_id: str) -> list[Header]:
     """The ids that tie an answer to its request."""
     headers = [(_REQUEST_ID, request_id.encode("ascii", "replace"))]
     if request.trace_id():
-        headers.append((_TRACEPARENT, request.headers[b"traceparent"]))
+        headers.append((_TRACEPARENT, request.headers[_TRACEPARENT]))
     return headers

@@ -217,7 +217,7 @@ class ServerMetrics:
     def model_loaded(
         self, model: str, version: str, digest: str, runtime: str, seconds: float
     ) -> None:
-        """This worker holds the model, after ``seconds`` of fetching, loading and warm-up."""
+        """This worker holds the model, after ``seconds`` of loading, warm-up and the golden request."""
         self._load.labels(model).set(seconds)
         self._model.labels(model, version, digest, runtime).set(1)
 

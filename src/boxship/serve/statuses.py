@@ -4,6 +4,7 @@ from typing import Any
 
 from boxship import contract
 from boxship.errors import (
+    MISSING,
     InputError,
     MalformedError,
     OverloadedError,
@@ -64,5 +65,5 @@ def _detail(problem: Problem | str) -> dict[str, Any]:
     """One entry as FastAPI writes it: ``loc``, ``msg``, ``type``."""
     if isinstance(problem, str):
         return {"loc": ["body"], "msg": problem, "type": "value_error"}
-    kind = "missing" if problem.found.startswith("nothing") else "value_error"
+    kind = "missing" if problem.found == MISSING else "value_error"
     return {"loc": ["body", *problem.loc], "msg": str(problem), "type": kind}

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from onnx import helper
 
+from boxship.artifact.mishaps import COPY_AGAIN
 from boxship.errors import ModelError
 from boxship.runtimes.onnx.graph import read_graph
 
@@ -43,4 +44,4 @@ def test_a_broken_file_is_a_model_error(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(ModelError, match="Expected an ONNX file at") as caught:
         read_graph(path)
-    assert "copy is complete" in caught.value.tip
+    assert caught.value.tip == COPY_AGAIN

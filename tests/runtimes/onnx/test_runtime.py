@@ -29,7 +29,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from boxship.errors import InputError, ModelError, PredictionError
+from boxship.errors import InputError, ModelError
 from boxship.runtimes.onnx.runtime import OnnxRuntime
 from boxship.signature import Answer, TensorSpec
 
@@ -556,11 +556,11 @@ def test_a_value_that_an_operator_refuses_is_the_clients_error(tmp_path: Path) -
         runtime.run({"x": np.array([9])})
 
 
-def test_a_failure_inside_the_graph_is_a_prediction_error(tmp_path: Path) -> None:
+def test_what_a_node_refuses_came_with_the_request(tmp_path: Path) -> None:
     nodes = [helper.make_node("Reshape", ["x", "one"], ["y"])]
     one = numpy_helper.from_array(np.array([1, 2]), "one")
     path = graph(tmp_path, nodes, [info("x", ["N", 2])], [info("y", [1, 2])], initializer=[one])
-    with pytest.raises(PredictionError, match="running Reshape node: ") as caught:
+    with pytest.raises(InputError, match="running Reshape node: ") as caught:
         OnnxRuntime(path).run({"x": np.zeros((2, 2), np.float32)})
     assert "\n" not in str(caught.value)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from boxship import Service
-from boxship.errors import InputError, MalformedError
+from boxship.errors import MISSING, InputError, MalformedError
 from boxship.runtimes.base import Tensors
 from boxship.runtimes.service.runtime import ServiceRuntime
 
@@ -69,7 +69,7 @@ def test_missing_values_are_null() -> None:
     rows = RUNTIME.rows_from_tensors({"age": np.ones((2, 1)), "count": count})
     assert [row.count for row in rows] == [None, 3]
     count = np.array([[math.nan], [3]])
-    with pytest.raises(InputError, match=r"expected an integer or null, found the number 3\.0"):
+    with pytest.raises(InputError, match=r"expected a whole number or null, found the number 3\.0"):
         RUNTIME.rows_from_tensors({"age": np.ones((2, 1)), "count": count})
 
 
@@ -98,7 +98,7 @@ def test_missing_values_are_null() -> None:
         ),
         (
             {"count": np.ones((2, 1), int)},
-            [f"[{i}].age: expected a number, found no such field" for i in range(2)],
+            [f"[{i}].age: expected a number, found {MISSING}" for i in range(2)],
         ),
     ],
 )
@@ -109,7 +109,7 @@ def test_tensors_that_make_no_rows(tensors: Tensors, problems: list[str]) -> Non
 
 
 def test_json_text_nested_too_deeply() -> None:
-    with pytest.raises(MalformedError, match="home is nested too deeply"):
+    with pytest.raises(MalformedError, match="home: expected JSON of a few levels"):
         RUNTIME.rows_from_tensors({"age": np.ones((1, 1)), "home": objects(["[" * 100_000])})
 
 

@@ -116,7 +116,6 @@ def test_what_the_runtime_says_about_itself() -> None:
     runtime = ServiceRuntime(Churn)
     assert runtime.name == "service Churn"
     assert runtime.row_type is Customer
-    assert runtime.batchable
     assert not runtime.is_async
     assert runtime.signature.description == "Predicts whether a customer leaves."
     assert runtime.predict_description == "The probability that each leaves."
@@ -516,8 +515,8 @@ def test_schemas_refer_to_components() -> None:
     schema, components = runtime.row_schema()
     assert schema == {"$ref": "#/components/schemas/Customer"}
     assert components["Customer"]["required"] == ["age"]
-    schema, components = runtime.answer_schema("#/x/{name}")
-    assert schema == {"$ref": "#/x/Verdict"}
+    schema, components = runtime.answer_schema()
+    assert schema == {"$ref": "#/components/schemas/Verdict"}
     assert set(components["Verdict"]["properties"]) == {"score", "label"}
 
 

@@ -656,3 +656,16 @@ def test_no_warning_is_raised_on_the_way() -> None:
         warnings.simplefilter("error")
         runtime = SklearnRuntime(model)
         runtime.run(runtime.sample(2))
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [{"criterion": ["gini", "entropy"]}, {"max_features": [None, "log2"]}, {"max_depth": [1, 2]}],
+    ids=["texts", "None", "numbers"],
+)
+def test_a_search_is_served_whatever_it_searched(grid: dict[str, Any]) -> None:
+    """Its results are masked arrays of objects, which numpy itself stumbles over."""
+    x, y = load_iris(return_X_y=True)
+    search = GridSearchCV(DecisionTreeClassifier(random_state=0), grid, cv=2).fit(x, y)
+    answers = SklearnRuntime(copy.deepcopy(search)).run({"input": x})
+    assert np.array_equal(answers["label"], search.predict(x))

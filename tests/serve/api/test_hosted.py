@@ -292,3 +292,28 @@ def test_websocket(partly: Server, need: Need) -> None:
             return answers
 
     assert asyncio.run(talk()) == ["ONE", "TWO"]
+
+
+CATCHES_ALL = """\
+from fastapi import FastAPI
+
+app = FastAPI()
+
+@app.get("/health")
+def health():
+    return {"mine": True}
+
+@app.get("/{path:path}")
+def page(path: str):
+    return {"page": path}
+"""
+
+
+def test_a_catch_all_defines_no_probe(serve: Serve, tmp_path: Path) -> None:
+    """Only what the application names as a route is its own."""
+    (tmp_path / "pages.py").write_text(CATCHES_ALL)
+    server = serve("pages:app", "--drain-delay", "0")
+    assert server.get("/health").json() == {"mine": True}
+    assert server.get("/ready").json() == {"status": "ready"}
+    assert "boxship_requests_total" in server.get("/metrics").text
+    assert server.get("/about").json() == {"page": "about"}

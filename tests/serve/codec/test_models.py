@@ -82,8 +82,7 @@ def test_rows_go_in_and_answers_come_out() -> None:
 
 def test_a_model_bears_its_runtimes_name_and_signature() -> None:
     model = table()
-    assert (model.name, model.signature, model.slots) == ("fake 1.0", TABLE, 1)
-    assert model.sample(2)["input"].shape == (2, 2)
+    assert (model.runtime, model.signature, model.slots) == ("fake 1.0", TABLE, 1)
 
 
 def test_the_number_of_rows_is_limited() -> None:
@@ -127,7 +126,7 @@ def test_a_model_of_true_tensors_says_where_to_go() -> None:
         model.decode_rows(b"{}")
     assert str(caught.value) == (
         "this model takes tensors, not rows of fields (image [-1, 2, -1]); "
-        "send them to /v2/models/{name}/infer"
+        "send them to /v2/models/…/infer"
     )
     with pytest.raises(InputError):
         model.encode_answers({}, single=True)
@@ -151,13 +150,13 @@ def test_an_answer_of_another_number_of_rows(shape: tuple[int, ...]) -> None:
     """Else a caller would get another's rows."""
     model = table(function=lambda _: {"sum": np.zeros(shape)})
     with pytest.raises(PredictionError) as caught:
-        execute(model, model.sample(2))
+        execute(model, model._runtime.sample(2))
     assert str(caught.value) == f"output sum: expected 2 rows, found the shape {shape}"
 
 
 def test_a_model_without_batches_may_answer_in_any_shape() -> None:
     model = table(function=lambda _: {"sum": np.zeros((7,))}, batchable=False)
-    assert execute(model, model.sample(2))["sum"].shape == (7,)
+    assert execute(model, model._runtime.sample(2))["sum"].shape == (7,)
 
 
 def test_only_batches_of_one_shape_share_a_call() -> None:
@@ -165,7 +164,7 @@ def test_only_batches_of_one_shape_share_a_call() -> None:
     kinds = [model.kind({"image": np.zeros(shape)}) for shape in ((1, 2, 5), (3, 2, 5), (1, 2, 6))]
     assert kinds[0] == kinds[1] != kinds[2]
     alone = table(batchable=False)
-    assert alone.kind(alone.sample(1)) != alone.kind(alone.sample(1))
+    assert alone.kind(alone._runtime.sample(1)) != alone.kind(alone._runtime.sample(1))
 
 
 def test_what_is_merged_is_split_again() -> None:
@@ -215,7 +214,7 @@ def service(kind: type[Service]) -> ServiceModel:
 def test_a_service_of_rows(kind: type[Service], slots: int) -> None:
     """Plain or async; the latter waits for others, so many calls may wait at once."""
     model = service(kind)
-    assert (model.name, model.slots) == (f"service {kind.__name__}", slots)
+    assert (model.runtime, model.slots) == (f"service {kind.__name__}", slots)
     batch, rows, single = model.decode_rows(b'[{"age": 30}, {"age": 40}]')
     assert (batch, rows, single) == ([{"age": 30}, {"age": 40}], 2, False)
     answers = execute(model, batch)
@@ -279,15 +278,29 @@ def test_a_service_of_an_array_is_a_model_of_tensors(kind: type[Service], slots:
     inputs = [B]
     model = of_service(ServiceRuntime(kind, inputs=inputs), max_rows=3)
     assert isinstance(model, TensorModel)
-    assert (model.name, model.slots) == (f"service {kind.__name__}", slots)
+    assert (model.runtime, model.slots) == (f"service {kind.__name__}", slots)
     batch, _, single = model.decode_rows(b'{"b": 3}')
     outputs = execute(model, batch)
     assert json.loads(model.encode_answers(outputs, single=single)) == {"value": 1.5}
-    assert model.kind(batch) == model.kind(model.sample(2))
-    assert execute(model, model.sample(2))["value"].shape[0] == 2
+    assert model.kind(batch) == model.kind(model._runtime.sample(2))
+    assert execute(model, model._runtime.sample(2))["value"].shape[0] == 2
 
 
 def test_an_array_of_unknown_width_has_no_sample() -> None:
     model = of_service(ServiceRuntime(Halves), max_rows=3)
     assert isinstance(model, TensorModel)
-    assert model.sample(1) == {}
+    assert model._runtime.sample(1) == {}
+
+
+def test_a_column_may_be_called_as_the_matrix_is() -> None:
+    """``input`` is a good name for a column too; the tensors still become one matrix."""
+    columns = tuple(TensorSpec(name=name, datatype="FP64") for name in ("input", "b"))
+    matrix = TensorSpec(name="input", datatype="FP64", shape=(-1, 2))
+    signature = Signature(
+        inputs=columns, outputs=TABLE.outputs, columns=columns, answers=TABLE.answers, matrix=matrix
+    )
+    batch, rows = table(signature=signature).from_tensors(
+        {"input": np.array([[1.0], [2.0]]), "b": np.array([[3.0], [4.0]])}
+    )
+    assert batch["input"].tolist() == [[1, 3], [2, 4]]
+    assert rows == 2

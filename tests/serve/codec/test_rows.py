@@ -234,11 +234,11 @@ def test_a_field_that_no_column_has() -> None:
     """The message names the nearest column that the row lacks."""
     rows = codec(column("income"), A, matrix="FP64")
     assert refused(rows, {"incom": 1, "a": 1}) == [
-        "incom: expected no such field (did you mean 'income'?), found the number 1",
+        "incom: expected one of the model's columns, found an unknown field (did you mean 'income'?)",
         "income: expected a finite number, found nothing: it is missing",
     ]
     assert refused(rows, {"income": 1, "a": 1, "zzz": 1}) == [
-        "zzz: expected no such field, found the number 1"
+        "zzz: expected one of the model's columns, found an unknown field"
     ]
 
 

@@ -109,10 +109,9 @@ def service(**more: Any) -> dict[str, Any]:
         "components": SERVICE_COMPONENTS,
         "example_rows": [{"name": "Ada", "home": {"street": "Main"}}],
         "predict_description": "Predict who leaves.",
-        "summary": "Churn",
-        "description": "A service.",
     }
-    return describe(Signature(inputs=(), outputs=()), **settings | more)
+    signature = Signature(inputs=(), outputs=(), description="A service.")
+    return describe(signature, **settings | more)
 
 
 DOCUMENTS = {
@@ -561,8 +560,6 @@ def test_the_overview_has_the_docstring_the_runtime_and_the_limits() -> None:
     assert info["description"].startswith("Who leaves.\n\nIndented, as docstrings are.\n")
     assert "scikit-learn 1.7.2" in info["description"]
     assert "1000000 bytes" in info["description"]
-    assert "summary" not in info
-    assert DOCUMENTS["service"]["info"]["summary"] == "Churn"
     assert DOCUMENTS["service"]["info"]["description"].startswith("A service.")
     assert operations(DOCUMENTS["service"])["predict"]["description"].startswith("Predict who")
 

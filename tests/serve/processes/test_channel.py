@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from boxship.golden import GoldenRequest
 from boxship.project import Project
 from boxship.serve.lifecycle import Phase
 from boxship.serve.processes import channel
@@ -34,7 +35,7 @@ PROJECT = Project(
     code=("src",),
     trust=("churn.features",),
     trust_all=True,
-    golden={"inputs": [{"age": 30, "city": None}], "outputs": [{"score": 0.1}], "tolerance": 0.5},
+    golden=GoldenRequest([{"age": 30, "city": None}], [{"score": 0.1}], 0.5),
     serve=ServeSettings(port=0, workers=2, log_format="json", drain_delay_s=0.5, access_log=True),
 )
 START = Start(
@@ -76,7 +77,7 @@ def test_a_project_without_anything_comes_out_as_it_went_in() -> None:
 
 def test_what_no_message_may_hold() -> None:
     """A mistake of ours, so no error of the user's."""
-    project = Project(folder=Path("/"), name="x", golden={"inputs": object(), "outputs": 1})
+    project = Project(folder=Path("/"), name="x", golden=GoldenRequest(object(), 1))
     with pytest.raises(NotImplementedError):
         channel.encode(
             Start(project=project, slot=0, threads=1, digest="", version="1", metrics=Path("/"))

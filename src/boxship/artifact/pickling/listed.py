@@ -15,8 +15,8 @@ from importlib.resources import files
 from typing import Final
 
 PACKAGES: Final = frozenset(
-    {"_codecs", "builtins", "collections", "copyreg", "datetime", "joblib", "numpy",
-     "scipy", "sklearn"}
+    {"_codecs", "builtins", "collections", "copyreg", "datetime", "functools", "joblib",
+     "numpy", "scipy", "sklearn"}
 )  # fmt: skip
 """Where a listed name may come from at all."""
 
@@ -24,6 +24,9 @@ BUILTINS: Final = frozenset(
     {"bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list",
      "object", "range", "set", "slice", "str", "tuple"}
 )  # fmt: skip
+
+FUNCTOOLS: Final = frozenset({"partial"})
+"""A call that waits. A pickle may call every listed name at once; later is no worse."""
 
 FORBIDDEN_PARTS: Final = frozenset(
     {"conftest", "ctypeslib", "datasets", "distutils", "externals", "f2py", "frompyfunc", "io",
@@ -39,6 +42,9 @@ take from their own state. ``memmap`` opens and truncates files.
 SUBSTITUTES: Final = {("numpy", "memmap"): ("numpy", "ndarray")}
 """What is loaded in place of a name. A model saved while it was memory-mapped names
 ``numpy.memmap``, as a type only; calling it would open files."""
+
+
+_SINGLED_OUT: Final = {"builtins": BUILTINS, "functools": FUNCTOOLS}
 
 
 @cache
@@ -70,6 +76,6 @@ def forbidden(module: str, name: str) -> bool:
     package = module.partition(".")[0]
     if package not in PACKAGES or "." in name:
         return True
-    if package == "builtins":
-        return name not in BUILTINS
+    if package in _SINGLED_OUT:
+        return name not in _SINGLED_OUT[package]
     return not FORBIDDEN_PARTS.isdisjoint([*module.split("."), name])

@@ -14,6 +14,7 @@ from boxship.artifact.compression import (
     compression,
     open_decompressed,
 )
+from boxship.artifact.mishaps import COPY_AGAIN, unreadable
 from boxship.artifact.pickling.listed import is_listed
 from boxship.artifact.pickling.machine import Machine
 from boxship.artifact.pickling.values import Findings, MalformedPickleError, Trick
@@ -110,9 +111,9 @@ def _open(path: Path) -> Iterator[tuple[IO[bytes], int | None]]:
                     yield cast(IO[bytes], view), len(view)
                 return
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise unreadable(path, error) from error
     if kind is None:
-        raise ModelError(f"{path} is empty.", tip="Save the model again, or copy it again.")
+        raise ModelError(f"{path} is empty.", tip=COPY_AGAIN)
     with open_decompressed(path, kind) as stream:
         yield stream, None
 
@@ -139,5 +140,5 @@ def _malformed(path: Path, findings: "Findings", error: BaseException) -> ModelE
     found = "it ends in the middle" if cut_off else f"it is damaged there ({error})"
     return ModelError(
         f"{path} is not a whole pickle: read up to byte {offset}, {found}.",
-        tip="Copy or download the file again, and compare its size with the original's.",
+        tip=COPY_AGAIN,
     )

@@ -19,7 +19,7 @@ DISTRIBUTIONS: Final = {"sklearn": "scikit-learn", "cv2": "opencv-python", "PIL"
 """The package to install, where its name is not the module's."""
 
 
-def resolve(report: PickleReport, trusted_modules: Sequence[str], *, trust: bool) -> Approved:
+def resolve(report: PickleReport, trusted_modules: Sequence[str], *, trust_all: bool) -> Approved:
     """Import everything that the pickle names; nothing of the pickle itself runs.
 
     Raises ``ModelError`` with every name that is not there, and
@@ -38,7 +38,7 @@ def resolve(report: PickleReport, trusted_modules: Sequence[str], *, trust: bool
         except (ImportError, AttributeError) as error:
             missing.append(_why_missing(use.module, use.name, report, error))
             continue
-        if not trust and not is_listed(*key) and not _own(approved[key], trusted_modules):
+        if not trust_all and not is_listed(*key) and not _own(approved[key], trusted_modules):
             borrowed.append(str(use))
     if borrowed:
         raise UntrustedModelError(

@@ -4,15 +4,22 @@ Read from the wire; weights are stepped over, not read. Field numbers are those 
 https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 """
 
-import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from boxship.artifact.protobuf import LENGTH, iter_fields, read_varint
+from boxship.artifact.mishaps import COPY_AGAIN
+from boxship.artifact.protobuf import (
+    LENGTH,
+    MODEL_GRAPH,
+    iter_fields,
+    mapped,
+    messages,
+    read_varint,
+    text,
+)
 from boxship.errors import ModelError
 
-_MODEL_GRAPH = 7
 _GRAPH_NODE = 1
 _NODE_OP_TYPE = 4
 _NODE_ATTRIBUTE = 5
@@ -39,18 +46,15 @@ def read_graph(path: Path) -> Graph:
     labels: list[tuple[str, ...]] = []
     categories: list[tuple[str, ...]] = []
     try:
-        with path.open("rb") as file:
-            # Not closed by hand: an error below still holds views of it.
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         nodes = (
             node
-            for graph in _messages(memoryview(data), _MODEL_GRAPH)
-            for node in _messages(graph, _GRAPH_NODE)
+            for graph in messages(mapped(path), MODEL_GRAPH)
+            for node in messages(graph, _GRAPH_NODE)
         )
         for node in nodes:
-            operators.update(_text(name) for name in _messages(node, _NODE_OP_TYPE))
-            for attribute in _messages(node, _NODE_ATTRIBUTE):
-                name = "".join(_text(part) for part in _messages(attribute, _ATTRIBUTE_NAME))
+            operators.update(map(text, messages(node, _NODE_OP_TYPE)))
+            for attribute in messages(node, _NODE_ATTRIBUTE):
+                name = "".join(map(text, messages(attribute, _ATTRIBUTE_NAME)))
                 if name in _CLASS_LABELS:
                     labels.append(_values(attribute))
                 elif name in _CATEGORIES:
@@ -59,7 +63,7 @@ def read_graph(path: Path) -> Graph:
         raise ModelError(
             f"Expected an ONNX file at {path}, found something that cannot be read as one: "
             f"{error}.",
-            tip="Export the model again, and check that the copy is complete.",
+            tip=COPY_AGAIN,
         ) from error
     return Graph(
         operators=frozenset(operators),
@@ -68,21 +72,11 @@ def read_graph(path: Path) -> Graph:
     )
 
 
-def _messages(buffer: bytes | memoryview, wanted: int) -> Iterator[memoryview]:
-    for field, _, value in iter_fields(buffer):
-        if field == wanted and not isinstance(value, int):
-            yield value
-
-
-def _text(value: memoryview) -> str:
-    return bytes(value).decode("utf-8", "replace")
-
-
 def _values(attribute: memoryview) -> tuple[str, ...]:
     values: list[str] = []
     for field, wire_type, value in iter_fields(attribute):
         if field == _ATTRIBUTE_STRINGS and not isinstance(value, int):
-            values.append(_text(value))
+            values.append(text(value))
         elif field == _ATTRIBUTE_INTS and isinstance(value, int):
             values.append(str(_signed(value)))
         elif field == _ATTRIBUTE_INTS and wire_type == LENGTH and not isinstance(value, int):

@@ -8,7 +8,11 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
+from onnxruntime.capi.onnxruntime_pybind11_state import (
+    Fail,
+    InvalidArgument,
+    RuntimeException,
+)
 
 from boxship.errors import InputError, ModelError, PredictionError, RequestError
 from boxship.runtimes.base import Array, Tensors
@@ -103,7 +107,10 @@ class OnnxRuntime:
                 else dict(batch)
             )
             answers = dict(zip(self._outputs, self._session.run(self._outputs, feed), strict=True))
-        except (InvalidArgument, ValueError, TypeError) as error:
+        except (InvalidArgument, Fail, RuntimeException, ValueError, TypeError) as error:
+            if "allocate" in str(error):
+                # Memory is ours to have; all else that a node refuses came with the request.
+                raise PredictionError(_sentence(error)) from error
             raise InputError(_sentence(error)) from error
         except Exception as error:
             raise PredictionError(_sentence(error)) from error

@@ -9,25 +9,17 @@ from typing import Any, Protocol
 
 import msgspec
 
-from boxship.errors import InputError, Problem, UsageError
+from boxship.errors import MISSING, InputError, MalformedError, Problem, UsageError
+from boxship.json_input import MAX_PROBLEMS, TOO_DEEP, Loc, parse, shown, unknown_field
 from boxship.runtimes.service.records import Record, is_pydantic, records_in
 from boxship.runtimes.service.row_columns import Column
-from boxship.runtimes.service.row_problems import (
-    MAX_PROBLEMS,
-    Loc,
-    describe,
-    expected,
-    key_check,
-    load_json,
-    malformed,
-    non_finite,
-    problems,
-    too_deep,
-    unknown_field,
-)
+from boxship.runtimes.service.row_keys import key_check
+from boxship.runtimes.service.row_problems import extra_field, non_finite, problems
+from boxship.runtimes.service.row_words import expected, pydantic_words
 
 _FIRST = re.compile(rb"[ \t\r\n]*(.?)", re.DOTALL)
 _INT64 = range(-(2**63), 2**63)
+_INT64_WORDS = f"a whole number from {_INT64[0]} to {_INT64[-1]}"
 
 
 class RefusedError(Exception):
@@ -71,9 +63,11 @@ class RowCodec:
         except RefusedError as refused:
             rows, found = [], _explain(body, refused)
         except RecursionError:
-            raise too_deep() from None
+            raise MalformedError(TOO_DEEP) from None
         except ValueError as error:
-            raise malformed(error, body) from error
+            parse(body)
+            # It is JSON: the decoder alone has a limit that this body exceeds.
+            raise MalformedError(f"expected JSON, found: {error}") from error
         else:
             found = list(islice(_out_of_range(rows, self._ranged), MAX_PROBLEMS))
         if found:
@@ -82,14 +76,14 @@ class RowCodec:
 
 
 def _explain(body: bytes, refused: RefusedError) -> list[Problem]:
-    value = load_json(body)
+    value = parse(body)
     if not isinstance(value, dict | list):
-        return [Problem((), "an object or a list of objects", describe(value))]
+        return [Problem((), "an object or a list of objects", shown(value))]
     rows = value if isinstance(value, list) else [value]
     try:
         return list(islice(refused.find(rows), MAX_PROBLEMS))
     except RecursionError:
-        raise too_deep() from None
+        raise MalformedError(TOO_DEEP) from None
 
 
 def _from_root(problem: Problem) -> Problem:
@@ -115,9 +109,9 @@ def _out_of_range(rows: list[Any], columns: Sequence[Column]) -> Iterator[Proble
             for number in value if isinstance(value, list | tuple) else (value,):
                 loc = (index, column.spec.name)
                 if isinstance(number, int) and number not in _INT64 and _is_integer(column):
-                    yield Problem(loc, "an integer of 64 bits", describe(number))
+                    yield Problem(loc, _INT64_WORDS, shown(number))
                 elif isinstance(number, float) and given is not None and not math.isfinite(number):
-                    yield Problem(loc, "a finite number", describe(number))
+                    yield Problem(loc, "a finite number", shown(number))
 
 
 def _is_integer(column: Column) -> bool:
@@ -226,17 +220,9 @@ class PydanticDecoder:
         if kind == "missing":
             hints = {field.name: field.hint for field in self._record.fields}
             known = len(loc) == 2 and name in hints
-            return Problem(loc, expected(hints[name]) if known else "a value", "no such field")
+            return Problem(loc, expected(hints[name]) if known else "a value", MISSING)
         if kind == "extra_forbidden":
             if len(loc) == 2:
-                return unknown_field(name, self._record, loc[:-1])
-            return Problem(loc, "only the fields of its type", "an unknown field")
-        return Problem(loc, _pydantic_words(message), describe(value))
-
-
-def _pydantic_words(message: str) -> str:
-    """``Input should be a valid number, unable to parse …`` → ``a valid number``."""
-    own = message.partition("Value error, ")[2] or message.partition("Assertion failed, ")[2]
-    if own:
-        return f"what the model's own check accepts ({own})"
-    return message.removeprefix("Input should be ").partition(", unable to")[0]
+                return extra_field(name, self._record, loc[:-1])
+            return unknown_field(loc[:-1], name, "one of the fields of its type", ())
+        return Problem(loc, pydantic_words(message), shown(value))

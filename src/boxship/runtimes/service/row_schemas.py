@@ -13,7 +13,7 @@ from boxship.runtimes.service.row_columns import array_hint, scalar_datatype
 from boxship.runtimes.service.row_examples import Schema
 from boxship.runtimes.service.row_types import AnswerHint
 
-REF_TEMPLATE = "#/components/schemas/{name}"
+_REF_TEMPLATE = "#/components/schemas/{name}"
 _TIMES: Mapping[Any, str] = {dt.datetime: "date-time", dt.time: "time"}
 _JSON_TYPES: Mapping[str, str] = {
     "BOOL": "boolean",
@@ -24,9 +24,9 @@ _JSON_TYPES: Mapping[str, str] = {
 }
 
 
-def row_schema(record: Record, ref_template: str = REF_TEMPLATE) -> tuple[Schema, Schema]:
+def row_schema(record: Record) -> tuple[Schema, Schema]:
     """The schema of one row, and the components that it refers to."""
-    schema, components = _schema(record.type, ref_template, "validation")
+    schema, components = _schema(record.type, "validation")
     for inner in records_in(record.type):
         component = components.get(inner.name, {})
         if inner.closed and component:
@@ -38,39 +38,37 @@ def row_schema(record: Record, ref_template: str = REF_TEMPLATE) -> tuple[Schema
     return schema, components
 
 
-def answer_schema(hint: AnswerHint, ref_template: str = REF_TEMPLATE) -> tuple[Schema, Schema]:
+def answer_schema(hint: AnswerHint) -> tuple[Schema, Schema]:
     """The schema of one answer, and the components that it refers to."""
     if hint.form == "record":
-        return _schema(hint.hint, ref_template, "serialization")
+        return _schema(hint.hint, "serialization")
     if hint.form == "open":
         return {"type": "object"}, {}
     if hint.form == "array" or array_hint(hint.hint) is not None:
         value, components = _array_value(hint), Schema()
     else:
-        value, components = _schema(hint.hint, ref_template, "serialization")
+        value, components = _schema(hint.hint, "serialization")
     return {"type": "object", "properties": {"value": value}, "required": ["value"]}, components
 
 
-def _schema(
-    hint: Any, ref_template: str, mode: Literal["validation", "serialization"]
-) -> tuple[Schema, Schema]:
+def _schema(hint: Any, mode: Literal["validation", "serialization"]) -> tuple[Schema, Schema]:
     record = record_of(hint)
     schema: Schema
     components: Schema
     if any(is_pydantic(inner.type) for inner in records_in(hint)):
         from pydantic import TypeAdapter
 
-        template = ref_template.replace("{name}", "{model}")
+        template = _REF_TEMPLATE.replace("{name}", "{model}")
         written: Schema = TypeAdapter(hint).json_schema(ref_template=template, mode=mode)
         components = written.pop("$defs", {})
         schema = written
         if record is not None and "$ref" not in schema:
             components = {record.name: schema, **components}
-            schema = {"$ref": ref_template.format(name=record.name)}
+            schema = {"$ref": _REF_TEMPLATE.format(name=record.name)}
     else:
         try:
             (schema,), components = msgspec.json.schema_components(
-                [_python_hint(hint)], ref_template=ref_template
+                [_python_hint(hint)], ref_template=_REF_TEMPLATE
             )
         except TypeError:
             return ({"type": "object"} if record else {}), {}

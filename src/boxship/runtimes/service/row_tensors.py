@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 
 from boxship.errors import InputError, MalformedError, Problem
+from boxship.json_input import TOO_DEEP
 from boxship.runtimes.base import Array, Tensors
 from boxship.runtimes.service.row_columns import Column
 
@@ -62,6 +63,6 @@ def _parsed(text: Any, loc: tuple[str | int, ...]) -> Any:
     try:
         return msgspec.json.decode(text)
     except RecursionError:
-        raise MalformedError(f"{loc[1]} is nested too deeply.") from None
+        raise MalformedError(f"{loc[1]}: {TOO_DEEP}") from None
     except (TypeError, ValueError) as error:
         raise InputError(Problem(loc, "JSON text", str(error))) from error

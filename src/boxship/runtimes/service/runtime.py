@@ -16,7 +16,7 @@ from boxship.runtimes.service.row_answers import answer_tensors, as_spec, encode
 from boxship.runtimes.service.row_codec import RowCodec
 from boxship.runtimes.service.row_columns import Column, row_columns
 from boxship.runtimes.service.row_examples import Schema, example
-from boxship.runtimes.service.row_schemas import REF_TEMPLATE, answer_schema, row_schema
+from boxship.runtimes.service.row_schemas import answer_schema, row_schema
 from boxship.runtimes.service.row_tensors import rows_as_json
 from boxship.runtimes.service.row_types import AnswerHint, read_hints
 from boxship.runtimes.service.signature import array_signature, row_signature
@@ -36,8 +36,6 @@ class ServiceRuntime:
     Raises ``UsageError`` where the type hints make no signature, ``ModelError``
     where the user's ``__init__`` fails.
     """
-
-    batchable = True
 
     def __init__(
         self, service: type[Service] | Service, *, inputs: Sequence[TensorSpec] = ()
@@ -109,7 +107,11 @@ class ServiceRuntime:
             result = self._service.predict(argument) if len(argument) else []
         except RequestError:
             raise
-        except (Exception, SystemExit) as error:  # sys.exit() is no way to end the server
+        except (
+            Exception,
+            SystemExit,
+            KeyboardInterrupt,
+        ) as error:  # sys.exit() is no way to end the server
             raise self._failed(error) from error
         return self._checked(len(argument), result)
 
@@ -124,7 +126,7 @@ class ServiceRuntime:
             result = await self._service.predict(argument) if len(argument) else []
         except RequestError:
             raise
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             raise self._failed(error) from error
         return self._checked(len(argument), result)
 
@@ -159,13 +161,13 @@ class ServiceRuntime:
         except PredictionError as error:
             raise self._wrong(str(error)) from error
 
-    def row_schema(self, ref_template: str = REF_TEMPLATE) -> tuple[Schema, Schema]:
+    def row_schema(self) -> tuple[Schema, Schema]:
         """The JSON Schema of one row of a row service, and the components it refers to."""
-        return row_schema(self._rows(), ref_template)
+        return row_schema(self._rows())
 
-    def answer_schema(self, ref_template: str = REF_TEMPLATE) -> tuple[Schema, Schema]:
+    def answer_schema(self) -> tuple[Schema, Schema]:
         """The JSON Schema of one answer, and the components it refers to."""
-        return answer_schema(self._answer, ref_template)
+        return answer_schema(self._answer)
 
     def example_rows(self) -> list[dict[str, Any]]:
         """One JSON row that validates, or none where no example could be made."""
@@ -215,7 +217,7 @@ class ServiceRuntime:
                 await waiting
         except BoxshipError:
             raise
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             raise ModelError(
                 f"{self._class}.{method} raised {failure(error)}.",
                 tip=f"Mend {method}, or what it reads, then start again.",

@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from boxship.errors import UsageError
+from boxship.runtimes.base import INPUT
 from boxship.runtimes.service.row_columns import ArrayHint, Column
 from boxship.runtimes.service.row_types import AnswerHint
 from boxship.signature import Answer, Datatype, Signature, TensorSpec
-
-INPUT = "input"
-"""The name of the one array that an array service takes."""
 
 
 def row_signature(

@@ -6,12 +6,9 @@ from typing import Any
 import numpy as np
 
 from boxship.errors import ModelError
-from boxship.runtimes.base import Array, Tensors
+from boxship.runtimes.base import INPUT, Array, Tensors
 from boxship.runtimes.sklearn.columns import Columns
 from boxship.signature import NUMPY_DTYPES, TensorSpec
-
-MATRIX = "input"
-"""The name of the tensor in which all columns travel together."""
 
 Feed = Callable[[Tensors], Any]
 
@@ -21,7 +18,7 @@ def matrix_spec(columns: Columns, *, frame: bool) -> TensorSpec | None:
     datatypes = {spec.datatype for spec in columns.specs}
     if "BYTES" in datatypes or (frame and datatypes != {"FP64"}):
         return None
-    return TensorSpec(name=MATRIX, datatype="FP64", shape=(-1, len(columns.specs)))
+    return TensorSpec(name=INPUT, datatype="FP64", shape=(-1, len(columns.specs)))
 
 
 def make_feed(columns: Columns, *, frame: bool) -> Feed:
@@ -41,7 +38,7 @@ def make_feed(columns: Columns, *, frame: bool) -> Feed:
 
 
 def _take_rows(batch: Tensors) -> Array:
-    return batch[MATRIX]
+    return batch[INPUT]
 
 
 def _take_columns(batch: Tensors) -> Array:
@@ -50,7 +47,7 @@ def _take_columns(batch: Tensors) -> Array:
     BLAS adds in another order for the other layout, and the last bits of a linear
     model's answer with it.
     """
-    return np.asfortranarray(batch[MATRIX])
+    return np.asfortranarray(batch[INPUT])
 
 
 def _objects(columns: Columns) -> Feed:
@@ -127,7 +124,7 @@ def sample_batch(columns: Columns, examples: list[Any], rows: int, *, matrix: bo
     """``rows`` equal rows of ``examples``, one per column; None stands for a missing value."""
     if matrix:
         row = [np.nan if example is None else float(example) for example in examples]
-        return {MATRIX: np.tile(np.array(row, dtype=np.float64), (rows, 1))}
+        return {INPUT: np.tile(np.array(row, dtype=np.float64), (rows, 1))}
     batch: dict[str, Array] = {}
     for spec, example in zip(columns.specs, examples, strict=True):
         array = np.empty((rows, 1), dtype=NUMPY_DTYPES[spec.datatype])

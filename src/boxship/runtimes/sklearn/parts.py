@@ -49,7 +49,8 @@ def _items(value: object) -> Iterable[Any]:
         return value
     if isinstance(value, np.ndarray) and value.dtype == object and value.size:
         # Boosted trees come as an array of objects; so do long lists of strings.
-        return value.flat if not isinstance(value.flat[0], (str, bytes)) else ()
+        plain = np.asarray(value)  # a search's results are masked arrays, whose flat fails here
+        return plain.flat if not isinstance(plain.flat[0], (str, bytes)) else ()
     return ()
 
 

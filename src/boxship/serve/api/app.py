@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import boxship
-from boxship import contract
+from boxship import contract, json_input
 from boxship.errors import (
     PredictionError,
     RequestError,
@@ -15,11 +15,12 @@ from boxship.errors import (
     UnknownModelError,
 )
 from boxship.serve import logs, metrics, statuses
+from boxship.serve.api import probes
 from boxship.serve.api.observer import CLIENT_GONE, Identity, Observer
-from boxship.serve.batcher import Batcher, Timing, Work
-from boxship.serve.codec import explain, v2
+from boxship.serve.batcher import Batcher, Work
+from boxship.serve.codec import v2
 from boxship.serve.codec.models import ServedModel
-from boxship.serve.documents import page as docs
+from boxship.serve.documents import page
 from boxship.serve.lifecycle import Phase, State
 from boxship.serve.messages import (
     BodyLimits,
@@ -68,15 +69,15 @@ class App:
         self._timeout_s = settings.request_timeout_s
         self._limits = BodyLimits(settings.max_body_size, settings.body_timeout_s)
         self._observer = Observer(identity, settings, counters)
-        self._tensors = v2.TensorsCodec(
-            model.signature.inputs, model.signature.outputs, settings.max_rows
-        )
+        self._max_rows = settings.max_rows
+        self._signature = model.signature
+        self._tensors = self._tensors_codec()
         self._batcher = Batcher(
             Work(execute=model.execute, merge=model.merge, split=model.split),
             max_batch_size=settings.max_batch_size,
             max_queue_size=settings.max_queue_size,
             slots=model.slots,
-            observe=self._observe,
+            observe=self._observer.batch,
         )
         self._routes = self._table()
         self._model_headers = [
@@ -89,10 +90,10 @@ class App:
 
     def _table(self) -> Mapping[str, Route]:
         async def live(_: Request) -> Response:
-            return json_response(200, {"live": True})
+            return probes.live()
 
         async def health(_: Request) -> Response:
-            return json_response(200, {"status": "ok"})
+            return probes.health()
 
         routes = {
             contract.HEALTH: Route(contract.HEALTH, "GET", health),
@@ -107,7 +108,7 @@ class App:
                 f"{contract.V2}/health/ready", "GET", self._v2_ready
             ),
         }
-        for name in docs.ASSETS:
+        for name in page.ASSETS:
             routes[f"{contract.DOCS}/{name}"] = Route(
                 f"{contract.DOCS}/{{asset}}", "GET", self._docs_asset
             )
@@ -177,21 +178,22 @@ class App:
 
     def _not_found(self, path: str) -> Response:
         if path.startswith(f"{contract.V2}/models/"):
-            found = explain.shown(path.removeprefix(f"{contract.V2}/models/"))
+            found = json_input.shown(path.removeprefix(f"{contract.V2}/models/"))
             served = f"{self._identity.name} (version {self._identity.version})"
             raise UnknownModelError(f"expected the model {served}, found {found}")
         known = f"{contract.PREDICT}, {contract.V2}, {contract.DOCS}"
-        return statuses.text_response(404, f"no such path {explain.short(path)}; try {known}", path)
+        return statuses.text_response(
+            404, f"no such path {json_input.short(path)}; try {known}", path
+        )
 
     async def _ready(self, _: Request) -> Response:
-        return json_response(200 if self.state.ready else 503, self.state.body())
+        return probes.ready(self.state)
 
     async def _v2_ready(self, _: Request) -> Response:
-        return json_response(200 if self.state.ready else 503, {"ready": self.state.ready})
+        return probes.server_ready(self.state)
 
     async def _model_ready(self, _: Request) -> Response:
-        body = {"name": self._identity.name, "ready": self.state.ready}
-        return json_response(200 if self.state.ready else 503, body)
+        return probes.model_ready(self.state, self._identity.name)
 
     async def _server_metadata(self, _: Request) -> Response:
         body = {
@@ -213,23 +215,27 @@ class App:
         body: dict[str, Any] = {
             "name": self._identity.name,
             "versions": [self._identity.version],
-            "platform": self._model.name.replace(" ", "_"),
+            "platform": self._model.runtime.replace(" ", "_"),
             **tensors,
         }
         return json_response(200, body)
 
     async def _metrics_page(self, _: Request) -> Response:
-        body, content_type = metrics.render()
-        return Response(200, body, content_type.encode())
+        return probes.metrics_page()
 
     async def _openapi_page(self, _: Request) -> Response:
         return Response(200, self._openapi())
 
     async def _docs_page(self, _: Request) -> Response:
-        return docs.page_response(self._identity.name)
+        return page.page_response(self._identity.name)
 
     async def _docs_asset(self, request: Request) -> Response:
-        return docs.asset_response(request)
+        return page.asset_response(request)
+
+    def _tensors_codec(self) -> v2.TensorsCodec:
+        """The codec of the model's signature, which a service's first answer may settle."""
+        signature = self._model.signature
+        return v2.TensorsCodec(signature.inputs, signature.outputs, self._max_rows)
 
     async def _predict(self, request: Request) -> Response:
         request.model = self._identity.name
@@ -247,6 +253,8 @@ class App:
         infer = v2.parse(body, header_length, self._tensors)
         batch, request.rows = self._model.from_tensors(infer.tensors)
         outputs = self._model.to_tensors(await self._run(batch, request.rows))
+        if self._model.signature is not self._signature:
+            self._signature, self._tensors = self._model.signature, self._tensors_codec()
         answer = self._tensors.response(
             infer, outputs, model=self._identity.name, version=self._identity.version
         )
@@ -264,6 +272,3 @@ class App:
             raise TimeoutExpiredError(
                 f"expected an answer within {self._timeout_s:g} s, the model gave none"
             ) from None
-
-    def _observe(self, timing: Timing) -> None:
-        self._observer.batch(timing.rows, timing.queue_s, timing.compute_s)

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from boxship import contract
 from boxship.serve import statuses
-from boxship.serve.lifecycle import Phase, State
+from boxship.serve.api import probes
+from boxship.serve.lifecycle import State
 from boxship.serve.messages import (
     BodyLimits,
     Receive,
@@ -13,13 +14,10 @@ from boxship.serve.messages import (
     Response,
     Scope,
     Send,
-    json_response,
     respond,
     tracing_headers,
 )
 from boxship.settings import ServeSettings
-
-_RETRY_AFTER_S = 2
 
 
 class Front:
@@ -48,37 +46,21 @@ class Front:
         path = request.path
         if request.method in ("GET", "HEAD"):
             if path == contract.HEALTH:
-                return json_response(200, {"status": "ok"})
+                return probes.health()
             if path == f"{contract.V2}/health/live":
-                return json_response(200, {"live": True})
+                return probes.live()
             if path == contract.METRICS:
-                return await asyncio.to_thread(_metrics)
-        state = self._state()
-        return _late(path) if state.ready else _not_ready(state, path)
+                return await asyncio.to_thread(probes.metrics_page)
+        return _unready(self._state(), path)
 
 
-def _late(path: str) -> Response:
-    """For a connection that was opened before a worker was ready to take it."""
+def _unready(state: State, path: str) -> Response:
     if path == contract.READY:
-        return json_response(200, State(Phase.READY).body())
+        return probes.ready(state)
     if path == f"{contract.V2}/health/ready":
-        return json_response(200, {"ready": True})
-    text = "this connection is older than the model; open another and send the request again"
-    return statuses.text_response(503, text, path, ((b"retry-after", b"0"),))
-
-
-def _not_ready(state: State, path: str) -> Response:
-    retry = ((b"retry-after", str(_RETRY_AFTER_S).encode()),)
-    if path == contract.READY:
-        return json_response(503, state.body(), retry)
-    if path == f"{contract.V2}/health/ready":
-        return json_response(503, {"ready": False}, retry)
-    return statuses.text_response(503, state.reason, path, retry)
-
-
-def _metrics() -> Response:
-    # prometheus_client is imported with the first scrape: the probes need not wait for it.
-    from boxship.serve import metrics
-
-    body, content_type = metrics.render()
-    return Response(200, body, content_type.encode())
+        return probes.server_ready(state)
+    if state.ready:
+        # The connection was opened before a worker was ready to take it.
+        text = "this connection is older than the model; open another and send this again"
+        return statuses.text_response(503, text, path, ((b"retry-after", b"0"),))
+    return statuses.text_response(503, state.reason, path, probes.RETRY_LATER)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Any
 
 from boxship import contract
 from boxship.serve import logs, metrics
+from boxship.serve.api import probes
 from boxship.serve.api.observer import CLIENT_GONE, Identity, Observer
 from boxship.serve.lifecycle import Phase, State
 from boxship.serve.messages import (
@@ -16,10 +18,8 @@ from boxship.serve.messages import (
     Header,
     Receive,
     Request,
-    Response,
     Scope,
     Send,
-    json_response,
     respond,
     tracing_headers,
 )
@@ -54,18 +54,24 @@ class HostedApp:
         self._ours: frozenset[str] = frozenset()
 
     async def find_routes(self, state: Mapping[str, Any]) -> None:
-        """Ask the application once for each path of ours; a 404 means that it has none.
+        """Ask the application once for each path of ours; a 404 or 405 means that it has none.
 
-        The application is asked and not inspected, so that any framework will do.
+        The application is asked and not inspected, so that any framework will do. One
+        that answers any path has ours only where it says that the route is that path.
         ``state`` is what its lifespan left for its requests.
         """
-        missing = [path for path in _OURS if await self._status_of(path, state) in (404, 405)]
-        self._ours = frozenset(missing)
-        own = [path for path in _OURS if path not in self._ours]
+        answers_all = (await self._ask(f"/{secrets.token_hex(16)}", state)).found
+        asked = {path: await self._ask(path, state) for path in _OURS}
+        own = [
+            path
+            for path, answer in asked.items()
+            if answer.found and (not answers_all or answer.route == path)
+        ]
+        self._ours = frozenset(_OURS) - frozenset(own)
         if own:
             logs.log(logger, logging.INFO, "the application's own routes stay", paths=own)
 
-    async def _status_of(self, path: str, state: Mapping[str, Any]) -> int:
+    async def _ask(self, path: str, state: Mapping[str, Any]) -> "_Asked":
         status = 0
         asked = False
 
@@ -104,7 +110,7 @@ class HostedApp:
             logs.log(
                 logger, logging.WARNING, "the application failed", path=path, error=repr(error)
             )
-        return status
+        return _Asked(status not in (404, 405), _label(scope))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, one WebSocket, or the application's lifespan."""
@@ -120,12 +126,11 @@ class HostedApp:
 
     async def _answer(self, request: Request, send: Send) -> None:
         if request.path == contract.METRICS:
-            body, content_type = metrics.render()
-            response = Response(200, body, content_type.encode())
+            response = probes.metrics_page()
         elif request.path == contract.HEALTH:
-            response = json_response(200, {"status": "ok"})
+            response = probes.health()
         else:
-            response = json_response(200 if self.state.ready else 503, self.state.body())
+            response = probes.ready(self.state)
         close = self.state.phase is Phase.DRAINING
         headers = tracing_headers(request, request.request_id())
         await respond(send, request, response, headers, close=close)
@@ -168,6 +173,14 @@ class HostedApp:
             headers = [header for header in headers if header[0].lower() != b"connection"]
             headers.append((b"connection", b"close"))
         return headers
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Whether the application has something at a path, and the route that it says answered."""
+
+    found: bool
+    route: str
 
 
 @dataclass

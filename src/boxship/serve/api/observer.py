@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from boxship.serve import logs, metrics
+from boxship.serve.batcher import Timing
 from boxship.serve.messages import Request
 from boxship.settings import ServeSettings
 
@@ -56,6 +57,6 @@ class Observer:
             remote=client[0] if client else None,
         )
 
-    def batch(self, rows: int, queue_s: tuple[float, ...], compute_s: float) -> None:
+    def batch(self, timing: Timing) -> None:
         """The model was called once."""
-        self._counters.batch(self._identity.name, rows, queue_s, compute_s)
+        self._counters.batch(self._identity.name, timing.rows, timing.queue_s, timing.compute_s)

@@ -25,30 +25,41 @@ ASYNC_SLOTS = 64
 
 
 class ServedModel(Protocol):
-    """What the routes need of a model."""
+    """What the routes need of a model.
 
-    name: str
-    signature: Signature
+    ``runtime`` is what executes it, ``slots`` how many calls may be under way.
+    """
+
+    runtime: str
     slots: int
+
+    @property
+    def signature(self) -> Signature:
+        """As it is now: a service's first answer may settle its outputs."""
 
     def decode_rows(self, body: bytes) -> tuple[Any, int, bool]:
         """A ``/predict`` body into a batch, its number of rows, and whether it is one object."""
 
-    def encode_answers(self, outputs: Any, *, single: bool) -> bytes: ...
+    def encode_answers(self, outputs: Any, *, single: bool) -> bytes:
+        """A batch's answers as ``/predict`` gives them: one object, or a list."""
 
     def from_tensors(self, tensors: Tensors) -> tuple[Any, int]:
         """V2 tensors into a batch and its number of rows."""
 
-    def to_tensors(self, outputs: Any) -> Tensors: ...
+    def to_tensors(self, outputs: Any) -> Tensors:
+        """A batch's answers as the signature's outputs."""
 
     def kind(self, batch: Any) -> Hashable:
         """Batches of one kind may share a call."""
 
-    def execute(self, batch: Any) -> Awaitable[Any]: ...
+    def execute(self, batch: Any) -> Awaitable[Any]:
+        """The model's answers to one batch."""
 
-    def merge(self, batches: Sequence[Any]) -> Any: ...
+    def merge(self, batches: Sequence[Any]) -> Any:
+        """Batches of one kind as one."""
 
-    def split(self, outputs: Any, rows: Sequence[int]) -> Sequence[Any]: ...
+    def split(self, outputs: Any, rows: Sequence[int]) -> Sequence[Any]:
+        """A merged batch's answers, cut by the rows of each that was in it."""
 
 
 class TensorModel:
@@ -63,35 +74,37 @@ class TensorModel:
     ) -> None:
         self.slots = 1 if run_async is None else ASYNC_SLOTS
         self._run_async = run_async
-        self.name = runtime.name
-        self.signature = runtime.signature
+        self.runtime = runtime.name
         self.batchable = runtime.batchable
         self._runtime = runtime
-        self._rows = (
-            RowsCodec(self.signature, max_rows=max_rows) if self.signature.columns else None
-        )
+        rows = runtime.signature.columns is not None
+        self._rows = RowsCodec(runtime.signature, max_rows=max_rows) if rows else None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
 
+    @property
+    def signature(self) -> Signature:
+        return self._runtime.signature
+
     def decode_rows(self, body: bytes) -> tuple[Tensors, int, bool]:
-        """See ``ServedModel``; a model of true tensors has no rows and says where to go."""
         if self._rows is None:
             names = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in self.signature.inputs)
             raise InputError(
                 f"this model takes tensors, not rows of fields ({names}); "
-                "send them to /v2/models/{name}/infer"
+                "send them to /v2/models/…/infer"
             )
         return self._rows.decode(body)
 
     def encode_answers(self, outputs: Tensors, *, single: bool) -> bytes:
-        """See ``ServedModel``."""
         if self._rows is None:
             raise InputError("this model has no rows of fields")
         return self._rows.encode(outputs, single=single)
 
     def from_tensors(self, tensors: Tensors) -> tuple[Tensors, int]:
-        """See ``ServedModel``: columns that travel together become one matrix."""
         matrix = self.signature.matrix
-        if matrix is not None and matrix.name not in {s.name for s in self.signature.inputs}:
+        if matrix is not None and not any(
+            (spec.name, spec.shape) == (matrix.name, matrix.shape) for spec in self.signature.inputs
+        ):
+            # The columns came one by one, and travel together from here on.
             columns = [tensors[spec.name] for spec in self.signature.inputs]
             together = np.concatenate(columns, axis=1)
             dtype = NUMPY_DTYPES[matrix.datatype]
@@ -99,17 +112,14 @@ class TensorModel:
         return tensors, _rows_in(tensors)
 
     def to_tensors(self, outputs: Tensors) -> Tensors:
-        """See ``ServedModel``."""
         return outputs
 
     def kind(self, batch: Tensors) -> Hashable:
-        """See ``ServedModel``."""
         if not self.batchable:
             return object()
         return tuple((name, array.shape[1:]) for name, array in sorted(batch.items()))
 
     async def execute(self, batch: Tensors) -> Tensors:
-        """See ``ServedModel``."""
         if self._run_async is not None:
             outputs = await self._run_async(batch)
         else:
@@ -125,58 +135,49 @@ class TensorModel:
         return outputs
 
     def merge(self, batches: Sequence[Tensors]) -> Tensors:
-        """See ``ServedModel``."""
         return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
     def split(self, outputs: Tensors, rows: Sequence[int]) -> list[Tensors]:
-        """See ``ServedModel``."""
         return [
             {name: array[start:end] for name, array in outputs.items()}
             for start, end in pairwise((0, *accumulate(rows)))
         ]
-
-    def sample(self, rows: int) -> Tensors:
-        """See ``ServedModel``."""
-        return self._runtime.sample(rows)
 
 
 class ServiceModel:
     """A user's ``Service``: its own types for rows, its own code for answers."""
 
     def __init__(self, runtime: ServiceRuntime, *, max_rows: int) -> None:
-        self.name = runtime.name
-        self.signature = runtime.signature
+        self.runtime = runtime.name
         self.slots = ASYNC_SLOTS if runtime.is_async else 1
         self._runtime = runtime
         self._max_rows = max_rows
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="service")
 
+    @property
+    def signature(self) -> Signature:
+        return self._runtime.signature
+
     def decode_rows(self, body: bytes) -> tuple[list[Any], int, bool]:
-        """See ``ServedModel``."""
         rows, single = self._runtime.decode_rows(body)
         if not 0 < len(rows) <= self._max_rows:
             raise InputError(explain.row_count(len(rows), self._max_rows))
         return rows, len(rows), single
 
     def encode_answers(self, outputs: list[Any], *, single: bool) -> bytes:
-        """See ``ServedModel``."""
         return self._runtime.encode_answers(outputs, single=single)
 
     def from_tensors(self, tensors: Tensors) -> tuple[list[Any], int]:
-        """See ``ServedModel``."""
         rows = self._runtime.rows_from_tensors(tensors)
         return rows, len(rows)
 
     def to_tensors(self, outputs: list[Any]) -> Tensors:
-        """See ``ServedModel``."""
         return self._runtime.tensors_from_answers(outputs)
 
     def kind(self, batch: list[Any]) -> Hashable:  # noqa: ARG002 (rows of one type always merge)
-        """See ``ServedModel``."""
         return "rows"
 
     async def execute(self, batch: list[Any]) -> list[Any]:
-        """See ``ServedModel``."""
         if self._runtime.is_async:
             return await self._runtime.run_async(batch)
         loop = asyncio.get_running_loop()
@@ -186,11 +187,9 @@ class ServiceModel:
         return self._runtime.run(batch)
 
     def merge(self, batches: Sequence[list[Any]]) -> list[Any]:
-        """See ``ServedModel``."""
         return [row for batch in batches for row in batch]
 
     def split(self, outputs: list[Any], rows: Sequence[int]) -> list[list[Any]]:
-        """See ``ServedModel``."""
         return [outputs[start:end] for start, end in pairwise((0, *accumulate(rows)))]
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
+from boxship import json_input
 from boxship.errors import InputError, Problem
 from boxship.runtimes.base import Array, Tensors
 from boxship.serve.codec import explain
@@ -66,14 +67,14 @@ class RowsCodec:
         return [msgspec.structs.astuple(row) for row in rows]
 
     def _values_slowly(self, body: bytes, *, single: bool) -> list[tuple[Any, ...]]:
-        content = explain.parse(body)
+        content = json_input.parse(body)
         rows = [content] if single else content
         if problems := explain.rows(content, self._columns, self._max_rows):
             raise InputError(*problems)
         return [tuple(row[spec.name] for spec in self._columns) for row in rows]
 
     def _explained(self, body: bytes) -> InputError:
-        problems = explain.rows(explain.parse(body), self._columns, self._max_rows)
+        problems = explain.rows(json_input.parse(body), self._columns, self._max_rows)
         # Of a field that is given twice, only the last value shows there.
         return InputError(*problems or [Problem((), "rows with each field once", "others")])
 
@@ -81,7 +82,7 @@ class RowsCodec:
         assert self._matrix is not None  # noqa: S101 (the caller's branch, for the type checker)
         matrix = _narrowed(np.array(values, dtype=np.float64), self._matrix)
         if np.isinf(matrix).any():
-            places = np.argwhere(np.isinf(matrix))[: explain.MAX_PROBLEMS].tolist()
+            places = np.argwhere(np.isinf(matrix))[: json_input.MAX_PROBLEMS].tolist()
             raise InputError(*(_too_large(self._columns[c], r, values[r][c]) for r, c in places))
         return {self._matrix.name: matrix}
 
@@ -92,7 +93,7 @@ class RowsCodec:
             array[:] = column
             if spec.datatype.startswith("FP"):
                 array = _narrowed(array.astype(np.float64), spec)
-                places = np.flatnonzero(np.isinf(array))[: explain.MAX_PROBLEMS].tolist()
+                places = np.flatnonzero(np.isinf(array))[: json_input.MAX_PROBLEMS].tolist()
                 if places:
                     raise InputError(*(_too_large(spec, r, column[r]) for r in places))
             tensors[spec.name] = array.astype(NUMPY_DTYPES[spec.datatype], copy=False).reshape(

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from boxship import json_input
 from boxship.errors import InputError, MalformedError, Problem
 from boxship.runtimes.base import Array
 from boxship.serve.codec import explain
@@ -89,19 +90,19 @@ def _array(values: list[Any], spec: TensorSpec, shape: tuple[int, ...]) -> Array
 def _element(values: list[Any], spec: TensorSpec) -> InputError:
     index = next((i for i, value in enumerate(values) if not explain.fits(value, spec)), 0)
     return InputError(
-        Problem((spec.name, "data", index), explain.expected(spec), explain.shown(values[index]))
+        Problem((spec.name, "data", index), explain.expected(spec), json_input.shown(values[index]))
     )
 
 
 def _explained(data: bytes, spec: TensorSpec, shape: tuple[int, ...]) -> Exception:
     """Read the data again without a type, to say which element is at fault."""
     try:
-        content = explain.parse(data)
+        content = json_input.parse(data)
     except MalformedError as error:
         return error
     if not isinstance(content, list):
         return InputError(
-            Problem((spec.name, "data"), "a list of elements", explain.shown(content))
+            Problem((spec.name, "data"), "a list of elements", json_input.shown(content))
         )
     place: tuple[int, ...] = ()
     rank = len(shape) if any(isinstance(entry, list) for entry in content) else 1
@@ -116,10 +117,12 @@ def _find(
         here = (*place, index)
         if rank > 1:
             if not isinstance(entry, list):
-                return Problem((spec.name, "data", *here), "a list", explain.shown(entry))
+                return Problem((spec.name, "data", *here), "a list", json_input.shown(entry))
             problem = _find(entry, spec, rank - 1, here)
             if problem is not None:
                 return problem
         elif not explain.fits(entry, spec):
-            return Problem((spec.name, "data", *here), explain.expected(spec), explain.shown(entry))
+            return Problem(
+                (spec.name, "data", *here), explain.expected(spec), json_input.shown(entry)
+            )
     return None

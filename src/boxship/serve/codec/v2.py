@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from boxship.errors import InputError, MalformedError, Problem
+from boxship import json_input
+from boxship.errors import MISSING, InputError, MalformedError, Problem
 from boxship.runtimes.base import Array, Tensors
 from boxship.serve.codec import explain, tensor_bytes, tensor_json
 from boxship.signature import NUMPY_DTYPES, Datatype, TensorSpec, is_datatype
@@ -73,7 +74,7 @@ def parse(body: bytes, header_length: str | None, codec: "TensorsCodec") -> Infe
     except msgspec.ValidationError as error:
         raise InputError(_in_words(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        explain.parse(head)
+        json_input.parse(head)
         raise MalformedError("expected an infer request in JSON, found broken JSON") from None
     binary = codec.wanted(request.outputs, request.parameters)
     return InferRequest(request.id, codec.tensors(request.inputs, tail), binary)
@@ -127,11 +128,11 @@ class TensorsCodec:
         chosen: dict[str, bool] = {}
         problems: list[Problem | str] = []
         for index, output in enumerate(outputs):
-            if len(problems) >= explain.MAX_PROBLEMS:
+            if len(problems) >= json_input.MAX_PROBLEMS:
                 break
             where = f"outputs[{index}]"
             if output.name not in self._outputs:
-                found = explain.shown(output.name)
+                found = json_input.shown(output.name)
                 expected = f"one of {', '.join(self._outputs)}"
                 problems.append(Problem(("outputs", index, "name"), expected, found))
             problems += [
@@ -152,7 +153,7 @@ class TensorsCodec:
         tensors: dict[str, Array] = {}
         offset = 0
         for index, entry in enumerate(inputs):
-            if len(problems) >= explain.MAX_PROBLEMS:
+            if len(problems) >= json_input.MAX_PROBLEMS:
                 raise InputError(*problems)
             size = entry.parameters.get("binary_data_size")
             raw: memoryview | None = None
@@ -172,14 +173,14 @@ class TensorsCodec:
             )
         given = {entry.name for entry in inputs}
         problems += [
-            Problem(("inputs", spec.name), f"a {spec.datatype} tensor", "nothing: it is missing")
+            Problem(("inputs", spec.name), f"a {spec.datatype} tensor", MISSING)
             for spec in self.inputs
             if spec.required and spec.name not in given
         ]
         if not problems:
             problems += self._rows_problems(tensors)
         if problems:
-            raise InputError(*problems[: explain.MAX_PROBLEMS])
+            raise InputError(*problems[: json_input.MAX_PROBLEMS])
         return tensors
 
     def _tensor(self, entry: _Input, raw: memoryview | None, index: int) -> Array:
@@ -187,12 +188,12 @@ class TensorsCodec:
         loc = ("inputs", index)
         if spec is None:
             expected = f"one of {', '.join(self._by_name)}"
-            raise InputError(Problem((*loc, "name"), expected, explain.shown(entry.name)))
+            raise InputError(Problem((*loc, "name"), expected, json_input.shown(entry.name)))
         if entry.parameters.get("shared_memory_region"):
             raise InputError(f"{entry.name}: shared memory is not supported here")
         if not is_datatype(entry.datatype) or not _widens(entry.datatype, spec):
             raise InputError(
-                Problem((entry.name, "datatype"), spec.datatype, explain.shown(entry.datatype))
+                Problem((entry.name, "datatype"), spec.datatype, json_input.shown(entry.datatype))
             )
         shape = _shape(entry, spec)
         given = TensorSpec(
@@ -257,7 +258,7 @@ class TensorsCodec:
 def _switch(parameters: Mapping[str, Any], name: str, where: str, *, default: bool) -> bool:
     value = parameters.get(name, default)
     if not isinstance(value, bool):
-        raise InputError(f"{where}.{name}: expected true or false, found {explain.shown(value)}")
+        raise InputError(f"{where}.{name}: expected true or false, found {json_input.shown(value)}")
     return value
 
 
@@ -265,7 +266,7 @@ def _slice(tail: memoryview, offset: int, size: object, index: int) -> tuple[mem
     if isinstance(size, bool) or not isinstance(size, int) or size < 0:
         raise MalformedError(
             f"inputs[{index}].parameters.binary_data_size: expected a number of bytes, "
-            f"found {explain.shown(size)}"
+            f"found {json_input.shown(size)}"
         )
     if offset + size > len(tail):
         raise MalformedError(
@@ -292,10 +293,10 @@ def _shape(entry: _Input, spec: TensorSpec) -> tuple[int, ...]:
         have >= 0 and (want in (-1, have)) for have, want in zip(full, spec.shape, strict=True)
     )
     if not matches:
-        found = explain.short(str(entry.shape))
+        found = json_input.short(str(entry.shape))
         raise InputError(Problem((entry.name, "shape"), f"{list(spec.shape)}", found))
     if math.prod(shape) > 2**40:
-        found = explain.short(str(entry.shape))
+        found = json_input.short(str(entry.shape))
         raise InputError(Problem((entry.name, "shape"), "fewer elements", found))
     return shape
 

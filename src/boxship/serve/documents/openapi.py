@@ -12,12 +12,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from boxship import contract
-from boxship.serve.documents import (
-    examples as openapi_examples,
-    parts as openapi_parts,
-    protocol as openapi_v2,
-    schemas as openapi_schemas,
-)
+from boxship.serve.documents import examples, parts, protocol, schemas
 from boxship.serve.documents.schemas import Schema
 from boxship.signature import Signature
 
@@ -35,7 +30,7 @@ class ApiDescription:
     columns, the rows and answers of ``/predict``. A service gives ``row_schema`` and
     ``answer_schema`` instead, with the ``components`` (name → schema) that they refer to
     as ``#/components/schemas/{name}``. ``example_rows`` are rows that the model accepts.
-    ``summary`` is one line, ``description`` and ``predict_description`` are Markdown.
+    ``predict_description`` is Markdown.
     """
 
     name: str
@@ -44,8 +39,6 @@ class ApiDescription:
     runtime: str
     max_rows: int
     max_body_bytes: int
-    summary: str = ""
-    description: str = ""
     row_schema: Schema | None = None
     answer_schema: Schema | None = None
     components: Mapping[str, Schema] = field(default_factory=dict)
@@ -57,10 +50,8 @@ def document(description: ApiDescription) -> dict[str, Any]:
     """The OpenAPI document, ready to be written as JSON."""
     signature = description.signature
     rows = _example_rows(description)
-    infer_example = openapi_examples.infer_request(signature, rows)
+    infer_example = examples.infer_request(signature, rows)
     info: dict[str, Any] = {"title": description.name, "version": description.version}
-    if description.summary:
-        info["summary"] = description.summary
     info["description"] = _overview(description, rows, infer_example)
     return {
         "openapi": OPENAPI,
@@ -80,17 +71,17 @@ def document(description: ApiDescription) -> dict[str, Any]:
             contract.HEALTH: {"get": _health()},
             contract.READY: {"get": _ready()},
             contract.METRICS: {"get": _metrics()},
-            **openapi_v2.paths(description.name, description.version, signature, infer_example),
+            **protocol.paths(description.name, description.version, signature, infer_example),
         },
         "components": {
             "schemas": {
                 **_row_and_answer(description),
-                **openapi_parts.SCHEMAS,
-                **openapi_v2.schemas(signature),
+                **parts.SCHEMAS,
+                **protocol.components(signature),
                 **description.components,
             },
-            "headers": openapi_parts.HEADERS,
-            "responses": openapi_parts.RESPONSES,
+            "headers": parts.HEADERS,
+            "responses": parts.RESPONSES,
         },
     }
 
@@ -104,7 +95,7 @@ def _example_rows(description: ApiDescription) -> list[dict[str, Any]]:
     if description.example_rows:
         return list(description.example_rows)
     if description.row_schema is None and columns is not None:
-        return [openapi_examples.row(columns)]
+        return [examples.row(columns)]
     return []
 
 
@@ -113,7 +104,7 @@ def _row_and_answer(description: ApiDescription) -> dict[str, Schema]:
     if description.row_schema is not None:
         row, answer = description.row_schema, description.answer_schema or {}
     elif signature.columns is not None:
-        row, answer = openapi_schemas.row(signature.columns), openapi_schemas.answer(signature)
+        row, answer = schemas.row(signature.columns), schemas.answer(signature)
     else:
         return {}
     return {"Predict.Row": row, "Predict.Answer": answer}
@@ -127,11 +118,11 @@ def _predict(description: ApiDescription, rows: Sequence[dict[str, Any]]) -> dic
             "description": "This model takes true tensors, which have no rows of fields. "
             f"Every well-formed request gets 422. Send the tensors to `POST {_infer_path(description)}`.",
             "requestBody": _body({"type": ["object", "array"]}, {}),
-            "responses": openapi_parts.failures("Predict", openapi_parts.PREDICT_CODES),
+            "responses": parts.failures("Predict", parts.PREDICT_CODES),
         }
     return operation | {
         "summary": "Predict for one row or many",
-        "description": openapi_parts.paragraphs(
+        "description": parts.paragraphs(
             description.predict_description,
             "One JSON object gets one answer; a list of up to "
             f"{description.max_rows} objects gets a list of answers in the same order.",
@@ -140,17 +131,17 @@ def _predict(description: ApiDescription, rows: Sequence[dict[str, Any]]) -> dic
             _one_or_many("Predict.Row", description.max_rows), rows[0] if rows else None
         ),
         "responses": {
-            "200": openapi_parts.success(
+            "200": parts.success(
                 "The answer, or one answer for each row.",
                 _one_or_many("Predict.Answer", description.max_rows),
             ),
-            **openapi_parts.failures("Predict", openapi_parts.PREDICT_CODES),
+            **parts.failures("Predict", parts.PREDICT_CODES),
         },
     }
 
 
 def _one_or_many(component: str, most: int) -> Schema:
-    one = openapi_parts.reference(component)
+    one = parts.reference(component)
     # anyOf, because a service's row of any type may be a list itself.
     return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": most}]}
 
@@ -163,18 +154,18 @@ def _body(schema: Schema, example: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _health() -> dict[str, Any]:
-    schema = openapi_parts.record({"status": {"const": "ok"}})
+    schema = parts.record({"status": {"const": "ok"}})
     return {
         "tags": ["Lifecycle"],
         "operationId": "health",
         "summary": "Liveness: the process lives",
         "description": "200 from two seconds after start, while the model loads too.",
-        "responses": {"200": openapi_parts.success("Live.", schema, {"status": "ok"})},
+        "responses": {"200": parts.success("Live.", schema, {"status": "ok"})},
     }
 
 
 def _ready() -> dict[str, Any]:
-    schema = openapi_parts.record({"status": {"const": "ready"}})
+    schema = parts.record({"status": {"const": "ready"}})
     return {
         "tags": ["Lifecycle"],
         "operationId": "ready",
@@ -182,8 +173,8 @@ def _ready() -> dict[str, Any]:
         "description": "200 once the model is loaded and warm and has answered its golden "
         "request, if it has one; 503 before that, and again from the moment the server drains.",
         "responses": {
-            "200": openapi_parts.success("Ready.", schema, {"status": "ready"}),
-            "503": openapi_parts.unready("Lifecycle.NotReady"),
+            "200": parts.success("Ready.", schema, {"status": "ready"}),
+            "503": parts.unready("Lifecycle.NotReady"),
         },
     }
 
@@ -196,7 +187,7 @@ def _metrics() -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": "The Prometheus text format.",
-                "headers": openapi_parts.header_references(),
+                "headers": parts.header_references(),
                 "content": {"text/plain": {"schema": {"type": "string"}}},
             }
         },
@@ -219,8 +210,8 @@ def _overview(
     if infer_example is not None and description.signature.inputs:
         snippets.append(_curl(_infer_path(description), infer_example))
     commands = "\n".join(each for each in snippets if len(each) <= MAX_COMMAND)
-    return openapi_parts.paragraphs(
-        inspect.cleandoc(description.description or description.signature.description),
+    return parts.paragraphs(
+        inspect.cleandoc(description.signature.description),
         facts,
         f"```sh\n{commands}\n```" if commands else "",
     )

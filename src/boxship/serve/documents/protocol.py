@@ -3,7 +3,7 @@
 from typing import Any
 
 from boxship import contract
-from boxship.serve.documents import parts as openapi_parts, schemas as openapi_schemas
+from boxship.serve.documents import parts, schemas
 from boxship.serve.documents.schemas import Schema
 from boxship.signature import Signature, TensorSpec
 
@@ -62,19 +62,19 @@ def paths(
     }
 
 
-def schemas(signature: Signature) -> dict[str, Schema]:
+def components(signature: Signature) -> dict[str, Schema]:
     """The bodies of the protocol, with this model's tensor names."""
     text: Schema = {"type": "string"}
     parameters: Schema = {"type": "object"}
-    metadata: Schema = {"type": "array", "items": openapi_parts.reference("V2.TensorMetadata")}
+    metadata: Schema = {"type": "array", "items": parts.reference("V2.TensorMetadata")}
     return {
-        "V2.Server": openapi_parts.record(
+        "V2.Server": parts.record(
             {"name": text, "version": text, "extensions": {"type": "array", "items": text}}
         ),
-        "V2.Live": openapi_parts.record({"live": {"const": True}}),
-        "V2.Ready": openapi_parts.record({"ready": {"const": True}}),
-        "V2.ModelReady": openapi_parts.record({"name": text, "ready": {"const": True}}),
-        "V2.Model": openapi_parts.record(
+        "V2.Live": parts.record({"live": {"const": True}}),
+        "V2.Ready": parts.record({"ready": {"const": True}}),
+        "V2.ModelReady": parts.record({"name": text, "ready": {"const": True}}),
+        "V2.Model": parts.record(
             {
                 "name": text,
                 "versions": {"type": "array", "items": text},
@@ -83,8 +83,8 @@ def schemas(signature: Signature) -> dict[str, Schema]:
                 "outputs": metadata,
             }
         ),
-        "V2.TensorMetadata": openapi_schemas.tensor_metadata(),
-        "V2.InferRequest": openapi_parts.record(
+        "V2.TensorMetadata": schemas.tensor_metadata(),
+        "V2.InferRequest": parts.record(
             {
                 "id": {"description": "Comes back in the response.", "type": "string"},
                 "parameters": _switch("binary_data_output"),
@@ -92,20 +92,20 @@ def schemas(signature: Signature) -> dict[str, Schema]:
                 "outputs": {
                     "description": "The outputs wanted; all of them where it is absent.",
                     "type": "array",
-                    "items": openapi_parts.reference("V2.RequestedOutput"),
+                    "items": parts.reference("V2.RequestedOutput"),
                 },
             },
             optional=("id", "parameters", "outputs"),
         ),
-        "V2.RequestInput": openapi_schemas.request_tensor(signature.inputs),
-        "V2.RequestedOutput": openapi_parts.record(
+        "V2.RequestInput": schemas.request_tensor(signature.inputs),
+        "V2.RequestedOutput": parts.record(
             {
-                "name": openapi_schemas.tensor_name(signature.outputs),
+                "name": schemas.tensor_name(signature.outputs),
                 "parameters": _switch("binary_data"),
             },
             optional=("parameters",),
         ),
-        "V2.InferResponse": openapi_parts.record(
+        "V2.InferResponse": parts.record(
             {
                 "model_name": text,
                 "model_version": text,
@@ -113,12 +113,12 @@ def schemas(signature: Signature) -> dict[str, Schema]:
                 "parameters": parameters,
                 "outputs": {
                     "type": "array",
-                    "items": openapi_parts.reference("V2.ResponseOutput"),
+                    "items": parts.reference("V2.ResponseOutput"),
                 },
             },
             optional=("id", "parameters"),
         ),
-        "V2.ResponseOutput": openapi_schemas.response_tensor(signature.outputs),
+        "V2.ResponseOutput": schemas.response_tensor(signature.outputs),
     }
 
 
@@ -128,7 +128,7 @@ def _switch(name: str) -> Schema:
 
 
 def _inputs(signature: Signature) -> Schema:
-    schema: Schema = {"type": "array", "items": openapi_parts.reference("V2.RequestInput")}
+    schema: Schema = {"type": "array", "items": parts.reference("V2.RequestInput")}
     if signature.inputs:
         schema["minItems"] = max(1, sum(spec.required for spec in signature.inputs))
         schema["maxItems"] = len(signature.inputs)
@@ -151,8 +151,8 @@ def _get(operation_id: str, summary: str, component: str, codes: tuple[int, ...]
         "operationId": operation_id,
         "summary": summary,
         "responses": {
-            "200": openapi_parts.success(summary + ".", openapi_parts.reference(component)),
-            **openapi_parts.failures("V2", codes),
+            "200": parts.success(summary + ".", parts.reference(component)),
+            **parts.failures("V2", codes),
         },
     }
 
@@ -162,21 +162,21 @@ def _probe(operation_id: str, summary: str, component: str) -> dict[str, Any]:
     of_model = component == "V2.ModelReady"
     operation = _get(operation_id, summary, component, (404,) if of_model else ())
     bodies = ("V2.ModelNotReady", "V2.Error") if of_model else ("V2.NotReady",)
-    operation["responses"]["503"] = openapi_parts.unready(*bodies)
+    operation["responses"]["503"] = parts.unready(*bodies)
     return operation
 
 
 def _infer(signature: Signature, example: dict[str, Any] | None) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": openapi_parts.reference("V2.InferRequest")}
+    content: dict[str, Any] = {"schema": parts.reference("V2.InferRequest")}
     if example is not None:
         content["example"] = example
-    success = openapi_parts.success("The outputs.", openapi_parts.reference("V2.InferResponse"))
+    success = parts.success("The outputs.", parts.reference("V2.InferResponse"))
     success["content"]["application/octet-stream"] = {
         "schema": {"description": "JSON, then the binary tensors. Only where they were asked for."}
     }
     return {
         "tags": [_TAG],
-        "description": openapi_parts.paragraphs(
+        "description": parts.paragraphs(
             _table("Input", signature.inputs),
             _table("Output", signature.outputs),
             "The first dimension is the batch, the same for all inputs."
@@ -191,7 +191,7 @@ def _infer(signature: Signature, example: dict[str, Any] | None) -> dict[str, An
         "requestBody": {"required": True, "content": {"application/json": content}},
         "responses": {
             "200": success,
-            **openapi_parts.failures("V2", openapi_parts.V2_CODES),
+            **parts.failures("V2", parts.V2_CODES),
         },
     }
 

@@ -15,13 +15,12 @@ from boxship.project import Project
 from boxship.runtimes.base import Runtime
 from boxship.runtimes.service import importing
 from boxship.runtimes.service.runtime import ServiceRuntime
-from boxship.serve import logs, metrics
+from boxship.serve import golden, logs, metrics
 from boxship.serve.api.app import App
 from boxship.serve.api.hosted import HostedApp
 from boxship.serve.api.observer import Identity
 from boxship.serve.codec.models import ServedModel, TensorModel, of_service
 from boxship.serve.documents import openapi
-from boxship.serve.golden import Golden
 from boxship.serve.lifecycle import Phase, State
 from boxship.serve.messages import Receive, Scope, Send
 from boxship.serve.processes.channel import Start
@@ -123,13 +122,13 @@ class Loading:
 
             return OnnxRuntime(path, threads=self._start.threads, inputs=self._project.inputs)
         loaded = pickles.load(
-            path, trusted_modules=self._project.trust, trust=self._project.trust_all
+            path, trusted_modules=self._project.trust, trust_all=self._project.trust_all
         )
         self._notes.append(
             pickles.notice(
                 loaded.report,
                 trusted_modules=self._project.trust,
-                trust=self._project.trust_all,
+                trust_all=self._project.trust_all,
             )
         )
         self._notes += loaded.warnings
@@ -141,8 +140,8 @@ class Loading:
         """The application, once the golden request has its answer."""
         if self._project.golden is not None:
             self._enter(Phase.GOLDEN)
-            golden = Golden.read(self._project.golden)
-            await golden.ask(model, max_rows=self._project.serve.max_rows)
+            max_rows = self._project.serve.max_rows
+            await golden.ask(self._project.golden, model, max_rows=max_rows)
             self._notes.append("the golden request was answered as expected")
         app = App(
             model,
@@ -151,7 +150,7 @@ class Loading:
             openapi=lambda: self._openapi(model, described),
             counters=self._counters,
         )
-        return Served(app, model.name, tuple(self._notes))
+        return Served(app, model.runtime, tuple(self._notes))
 
     @property
     def _identity(self) -> Identity:
@@ -162,10 +161,9 @@ class Loading:
             name=self._project.name,
             version=self._start.version,
             signature=model.signature,
-            runtime=f"{model.name}, Python {platform.python_version()}",
+            runtime=f"{model.runtime}, Python {platform.python_version()}",
             max_rows=self._project.serve.max_rows,
             max_body_bytes=self._project.serve.max_body_size,
-            description=model.signature.description,
             **described,
         )
         return msgspec.json.encode(openapi.document(description))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from boxship import contract
 from boxship.contract import CPU_REQUEST_VARIABLE
 from boxship.errors import UsageError
 from boxship.serve.processes.cgroups import Cgroups, KernelFiles
@@ -95,7 +96,7 @@ def allot(
             f"Expected at least 1 worker, found {workers}.",
             tip='Give a number from 1 on, or "auto".',
         )
-    whole = max(1, math.floor(resources.cpus))
+    whole = min(contract.MAX_WORKERS, max(1, math.floor(resources.cpus)))
     memory = resources.memory_bytes
     reasons = [
         f"CPU: {resources.cpus:g} ({resources.cpus_from}).",

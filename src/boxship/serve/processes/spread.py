@@ -6,10 +6,10 @@ that other go first for a moment.
 """
 
 import mmap
+import os
 import tempfile
-from typing import Final
 
-_SLOTS: Final = 1024
+from boxship import contract
 
 
 class ConnectionTable:
@@ -17,8 +17,15 @@ class ConnectionTable:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        self._memory = mmap.mmap(fd, _SLOTS * 4)
+        self._memory = mmap.mmap(fd, contract.MAX_WORKERS * 4)
         self._counts = memoryview(self._memory).cast("I")
+
+    @classmethod
+    def create(cls) -> "ConnectionTable":
+        """A new table; its descriptor is for the children to inherit."""
+        with tempfile.TemporaryFile(prefix="boxship-") as file:
+            file.truncate(contract.MAX_WORKERS * 4)
+            return cls(os.dup(file.fileno()))
 
     def publish(self, slot: int, connections: int) -> None:
         """``slot`` has a worker that accepts and holds so many connections."""
@@ -31,10 +38,3 @@ class ConnectionTable:
     def others_have_fewer(self, slot: int) -> bool:
         """Whether another worker holds fewer connections than ``slot``'s."""
         return min(filter(None, self._counts), default=0) < self._counts[slot]
-
-
-def create() -> tuple[ConnectionTable, object]:
-    """A new table, and the file that must stay open as long as the table is used."""
-    file = tempfile.TemporaryFile(prefix="boxship-")  # noqa: SIM115 (the caller keeps it open)
-    file.truncate(_SLOTS * 4)
-    return ConnectionTable(file.fileno()), file

@@ -24,10 +24,11 @@ from boxship.project import Project
 from boxship.serve import logs
 from boxship.serve.api.front import Front
 from boxship.serve.lifecycle import Phase, State
-from boxship.serve.processes import channel, resources, spread
+from boxship.serve.processes import channel, resources
 from boxship.serve.processes.child import Child, End
 from boxship.serve.processes.http import HttpServer
 from boxship.serve.processes.listener import refuse_new_connections
+from boxship.serve.processes.spread import ConnectionTable
 
 logger = logging.getLogger("boxship.serve")
 
@@ -56,7 +57,7 @@ class Supervisor:
         self._settings = project.serve
         self._sock = sock
         self._metrics_folder = metrics_folder
-        self._table, self._table_file = spread.create()
+        self._table = ConnectionTable.create()
         self._state = State(Phase.START)
         self._children: list[Child] = []
         self._tasks: set[asyncio.Task[None]] = set()

@@ -4,6 +4,7 @@ Started as ``python -m boxship.serve.processes.worker CONTROL_FD LISTENER_FD TAB
 """
 
 import asyncio
+import atexit
 import ctypes
 import logging
 import os
@@ -13,6 +14,7 @@ import sys
 import traceback
 from functools import partial
 from time import perf_counter
+from typing import NoReturn
 
 import uvloop
 
@@ -162,5 +164,13 @@ def _failed(control: WorkerEnd, message: str, exit_code: int) -> int:
     return exit_code
 
 
+def leave(code: int) -> NoReturn:
+    """End now: a thread that the user's code has left running must not hold up the stop."""
+    atexit._run_exitfuncs()  # noqa: SLF001 (what a normal end would run)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))
