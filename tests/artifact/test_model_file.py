@@ -91,3 +91,11 @@ def test_what_the_system_does_not_let_be_read(
     with pytest.raises(ModelError, match=r"xxx cannot be read: File name too long") as caught:
         examine(make(tmp_path, "x" * 300))
     assert caught.value.tip == READABLE
+
+
+def test_progress_is_told_in_percent(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(bytes(5 << 20))
+    seen: list[int] = []
+    examine(path, seen.append)
+    assert seen == [20, 40, 60, 80, 100]

@@ -1,13 +1,18 @@
 """What names a model's content, and changes when any bit of it does."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from boxship.artifact.mishaps import unreadable
 
+Progress = Callable[[int], None]
+"""Called with the number of bytes just read."""
 
-def digest(path: Path, beside: Sequence[Path] = ()) -> str:
+_CHUNK_BYTES = 1 << 20
+
+
+def digest(path: Path, beside: Sequence[Path] = (), progress: Progress = lambda _: None) -> str:
     """``sha256:<64 hex digits>`` of a file's content, or of a folder's.
 
     A folder's digest is that of the text that ``sha256sum`` prints for its files:
@@ -19,23 +24,28 @@ def digest(path: Path, beside: Sequence[Path] = ()) -> str:
     try:
         if path.is_dir() or beside:
             folder = path if path.is_dir() else path.parent
-            listing = b"".join(_lines(folder, (path, *beside) if beside else folder.rglob("*")))
+            files = (path, *beside) if beside else folder.rglob("*")
+            listing = b"".join(_lines(folder, files, progress))
             return f"sha256:{hashlib.sha256(listing).hexdigest()}"
-        return f"sha256:{_file_hex(path)}"
+        return f"sha256:{_file_hex(path, progress)}"
     except OSError as error:
         raise unreadable(path, error) from error
 
 
-def _lines(folder: Path, files: Iterable[Path]) -> Iterator[bytes]:
+def _lines(folder: Path, files: Iterable[Path], progress: Progress) -> Iterator[bytes]:
     names = {
         str(file.relative_to(folder).as_posix()).encode("utf-8", "surrogateescape"): file
         for file in files
         if not file.is_dir()
     }
     for name in sorted(names):
-        yield f"{_file_hex(names[name])}  ".encode() + name + b"\n"
+        yield f"{_file_hex(names[name], progress)}  ".encode() + name + b"\n"
 
 
-def _file_hex(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _file_hex(path: Path, progress: Progress) -> str:
+    content = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            content.update(chunk)
+            progress(len(chunk))
+    return content.hexdigest()

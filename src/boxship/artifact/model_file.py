@@ -1,6 +1,6 @@
 """What can be told of a model before any library reads it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +20,10 @@ class ModelFile:
     shared: bool = False
 
 
-def examine(path: Path) -> ModelFile:
+def examine(path: Path, progress: Callable[[int], None] = lambda _: None) -> ModelFile:
     """What the file or folder at ``path`` holds, all of its bytes included.
 
+    ``progress`` is told the percentage that has been read, each time it grows.
     Raises ``ModelError`` where it is missing or something in it cannot be read.
     """
     try:
@@ -34,9 +35,24 @@ def examine(path: Path) -> ModelFile:
         beside = _beside(path)
         files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
         size = sum(file.stat().st_size for file in (*files, *beside))
-        return ModelFile(digest(path, beside), size, bool(beside) or shares_pages(path))
+        name = digest(path, beside, _percentages(size, progress))
+        return ModelFile(name, size, bool(beside) or shares_pages(path))
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def _percentages(size: int, progress: Callable[[int], None]) -> Callable[[int], None]:
+    read = percent = 0
+
+    def count(more: int) -> None:
+        nonlocal read, percent
+        read += more
+        now = 100 * read // size
+        if now > percent:
+            percent = now
+            progress(now)
+
+    return count
 
 
 def _beside(path: Path) -> Sequence[Path]:

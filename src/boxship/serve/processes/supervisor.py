@@ -102,7 +102,7 @@ class Supervisor:
         where = self._project.model_path
         model = ModelFile()
         if where is not None:
-            model = await _in_background(lambda: model_file.examine(Path(where)))
+            model = await _in_background(lambda: model_file.examine(Path(where), self._verified))
         self._state = State(Phase.LOAD)
         wanted = self._settings.workers
         allotment = resources.allot(
@@ -124,6 +124,9 @@ class Supervisor:
         self._children = [Child(slot, self._heard) for slot in range(allotment.workers)]
         for child in self._children:
             self._spawn(self._keep(child))
+
+    def _verified(self, percent: int) -> None:
+        self._state = State(Phase.VERIFY, percent=percent)
 
     def _version(self, digest: str) -> str:
         return self._project.version or digest.removeprefix("sha256:")[:_VERSION_LENGTH] or "1"
