@@ -38,7 +38,8 @@ class Server:
                     *("--host", "127.0.0.1", "--port", str(self.port)),
                 ],
                 cwd=cwd,
-                env={**os.environ, **(environ or {})},
+                # One worker, whatever this machine has, where a test asks for no number.
+                env={**os.environ, "BOXSHIP_SERVE_WORKERS": "1", **(environ or {})},
                 stdin=stdin,
                 stdout=log,
                 stderr=log,

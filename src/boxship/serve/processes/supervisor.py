@@ -76,10 +76,12 @@ class Supervisor:
             loop.add_signal_handler(number, self._on_signal, number)
         self._spawn(self._bring_up())
         outcome = await self._done
-        for task in self._tasks:
-            task.cancel()
         for child in self._children:
             child.kill()
+        # A child that ends after the event loop is nobody's, and Python says so in the log.
+        await asyncio.gather(*(child.ended() for child in self._children))
+        for task in self._tasks:
+            task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         return outcome
 
