@@ -5,6 +5,7 @@ JSON tensors and V2 with binary tensors. The reference is a second copy of the m
 """
 
 import pickle
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,12 +50,12 @@ def classified(labels: Any, scores: Any, classes: Any) -> Answers:
     ]
 
 
-def onnx_answers(path: Path, classes: Any, rows: Rows) -> Answers:
-    """What onnxruntime itself says, on one thread as in the server."""
+def onnx_answers(path: Path, classes: Any, rows: Rows, threads: int) -> Answers:
+    """What onnxruntime itself says on as many threads: it adds up trees in their order."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     inputs = session.get_inputs()
     if len(inputs) == 1 and inputs[0].shape[1] != 1:
@@ -70,6 +71,13 @@ def onnx_answers(path: Path, classes: Any, rows: Rows) -> Answers:
     if isinstance(outputs[1], list):
         outputs[1] = np.array([list(row.values()) for row in outputs[1]], np.float32)
     return classified(outputs[0], outputs[1], classes)
+
+
+def threads_of(server: Server) -> int:
+    """How many threads the server gives its worker here, as it says at its start."""
+    said = re.search(r"with (\d+) threads?", server.log)
+    assert said is not None, server.log
+    return int(said[1])
 
 
 def dtype_of(kind: str) -> type:
@@ -130,7 +138,7 @@ def case(
         classes = getattr(estimator, "classes_", None)
 
         def own(some: Rows) -> Answers:
-            return onnx_answers(path, classes, some)
+            return onnx_answers(path, classes, some, threads_of(server))
 
     if kind == "onnx" and trained.name != "people":
         # One matrix: skl2onnx keeps no column names.
