@@ -13,13 +13,14 @@ CODE := $(wildcard src tests tools bench demo examples)
 # takes longer than compiling the ones that get used, when they get used.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
 
-.PHONY: help venv demo test check format lock clean
+.PHONY: help venv demo test check bench format lock clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    train a model, serve it, send it requests, stop it"
 	@echo "make test    run every test and measure coverage"
 	@echo "make check   linters, types and import layers"
+	@echo "make bench   Boxship beside other servers; half an hour, needs wrk and nginx"
 	@echo "make format  let ruff mend what it can"
 	@echo "make venv    only set up $(VENV)"
 	@echo "make lock    compile both locks again, with the newest versions"
@@ -71,6 +72,9 @@ check: $(VENV)/.dev
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports
 
+bench: $(VENV)/.dev
+	$(BIN)/python bench/run.py $(ARGS)
+
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
@@ -85,5 +89,5 @@ lock: $(VENV)/.dev
 	  --output-file requirements-demo.lock
 
 clean:
-	rm -rf $(VENV) .demo build dist .coverage .coverage.* .hypothesis
+	rm -rf $(VENV) .demo .bench build dist .coverage .coverage.* .hypothesis
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from boxship.errors import MalformedError, Problem
-from boxship.json_input import parse, short, shown, unknown_field
+from boxship.json_input import parse, reread, short, shown, unknown_field
 
 
 @pytest.mark.parametrize(
@@ -98,3 +98,11 @@ def test_a_long_name_is_cut_and_has_no_neighbour() -> None:
     """Comparing names is slow, and nobody misspells a hundred letters."""
     problem = unknown_field((), "a" * 100, "a column", ["a" * 101])
     assert problem == Problem(("a" * 59 + "…",), "a column", "an unknown field")
+
+
+def test_a_large_body_that_was_refused_is_not_read_again() -> None:
+    """Reading it would keep everybody waiting; what refused it has words too."""
+    large = b'{"a": "' + b"x" * 3_000_000 + b'"}'
+    with pytest.raises(MalformedError, match="fits the model, found: Expected `float`"):
+        reread(large, ValueError("Expected `float`, got `str` - at `$.a`"))
+    assert reread(b'{"a": 1}', ValueError("refused")) == {"a": 1}

@@ -32,6 +32,23 @@ def test_quick_start(tmp_path: Path, serve: Serve) -> None:
     assert answer.json()["label"] == wanted["label"]
 
 
+def test_faster(tmp_path: Path, serve: Serve) -> None:
+    """The quick start's model, converted as the README says, gives the same answer."""
+    console = "".join(blocks("README.md", "console"))
+    found = re.search(r"^\$ boxship (convert cancer.pkl .*)$", console, re.MULTILINE)
+    assert found is not None
+    subprocess.run([sys.executable, ROOT / "examples/train.py"], cwd=tmp_path, check=True)
+    command = [sys.executable, "-m", "boxship", *found[1].split()]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    row = (tmp_path / "row.json").read_bytes()
+    answers = [
+        serve(name, cwd=tmp_path).post("/predict", content=row).json()
+        for name in ("cancer.pkl", "cancer.onnx")
+    ]
+    assert answers[1]["score"] == pytest.approx(answers[0]["score"], abs=1e-5)
+    assert answers[1]["label"] == answers[0]["label"]
+
+
 def test_hello_world(tmp_path: Path, serve: Serve) -> None:
     """Under ten lines, and it answers what the README shows."""
     code = next(block for block in blocks("README.md", "python") if "# service.py" in block)

@@ -41,10 +41,14 @@ MAX_BODY_BYTES: Final = 100 * 1024 * 1024
 MAX_HEADER_BYTES: Final = 64 * 1024
 MAX_ROWS: Final = 10_000
 MAX_BATCH_SIZE: Final = 64
+MAX_QUEUE_DELAY_MS: Final = 2.0
 MAX_QUEUE_SIZE: Final = 1_000
 
 REQUEST_ID_HEADER: Final = "x-request-id"
 TRACEPARENT_HEADER: Final = "traceparent"
+REQUEST_TIMEOUT_HEADER: Final = "x-request-timeout-ms"
+"""A client's own deadline, in milliseconds from the request's arrival."""
+
 MODEL_VERSION_HEADER: Final = "x-model-version"
 MODEL_DIGEST_HEADER: Final = "x-model-digest"
 

@@ -19,6 +19,8 @@ MAX_PROBLEMS: Final = 20
 TOO_DEEP: Final = "expected JSON of a few levels, found it nested too deep"
 
 _SHOWN: Final = 60
+_REREAD_BYTES: Final = 2 * 1024 * 1024
+"""Some 50 milliseconds; nobody else is answered meanwhile."""
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 Loc = tuple[str | int, ...]
@@ -56,6 +58,17 @@ def parse(body: bytes) -> Any:
         raise MalformedError(f"expected JSON, found: {error}") from None
     else:
         return content
+
+
+def reread(body: bytes, refusal: Exception) -> Any:
+    """``parse``, for a body that was refused: unless that would take long, to say what is wrong.
+
+    Raises ``MalformedError`` with the words of the ``refusal`` where the body is large.
+    """
+    if len(body) > _REREAD_BYTES:
+        said = str(refusal) or type(refusal).__name__
+        raise MalformedError(f"expected JSON that fits the model, found: {short(said)}")
+    return parse(body)
 
 
 def _integer(digits: str) -> float:

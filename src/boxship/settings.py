@@ -50,6 +50,11 @@ def seconds(*, zero: bool = False) -> Kind:
     return Kind(f"a number of seconds{', zero or more' if zero else ' above zero'}", parse, "S")
 
 
+def milliseconds() -> Kind:
+    """A finite number of milliseconds, zero or more."""
+    return Kind("a number of milliseconds, zero or more", seconds(zero=True).parse, "MS")
+
+
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 _UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -139,6 +144,11 @@ class ServeSettings:
     )
     max_batch_size: int = setting(
         contract.MAX_BATCH_SIZE, integer(1), "rows that one call to the model may hold"
+    )
+    max_queue_delay_ms: float = setting(
+        contract.MAX_QUEUE_DELAY_MS,
+        milliseconds(),
+        "longest that a request waits for others that are expected; 0: never",
     )
     max_queue_size: int = setting(
         contract.MAX_QUEUE_SIZE, integer(1), "requests that may wait in one worker; more get 503"

@@ -73,6 +73,7 @@ class Doubler:
     signature: Signature
     name: str = "doubler"
     batchable: bool = True
+    reentrant: bool = True
     asked: list[Tensors] = field(default_factory=list)
 
     def run(self, batch: Tensors) -> Tensors:

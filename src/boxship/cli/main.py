@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 import boxship
-from boxship.cli import serve
+from boxship.cli import convert, serve
 from boxship.errors import EXIT_INTERRUPTED, BoxshipError
 
 _EPILOG = """\
@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"boxship {boxship.__version__}")
     verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     serve.add_to(verbs)
+    convert.add_to(verbs)
     return top
 
 

@@ -19,7 +19,8 @@ INPUT: Final = "input"
 class Runtime(Protocol):
     """A loaded model of tensors.
 
-    ``run`` blocks and is called from one thread at a time. It takes the tensors
+    ``run`` blocks, and is called from one thread at a time unless the runtime is
+    ``reentrant``. It takes the tensors
     that ``signature`` describes (one matrix, or one array per input; BYTES as an
     object array of ``str``, missing values as NaN or None) and returns the
     signature's outputs with the same number of rows. Input that the model itself
@@ -36,6 +37,10 @@ class Runtime(Protocol):
     @property
     def batchable(self) -> bool:
         """Whether rows of different requests may share one call."""
+
+    @property
+    def reentrant(self) -> bool:
+        """Whether two threads may call it at once."""
 
     def run(self, batch: Tensors) -> Tensors: ...
 

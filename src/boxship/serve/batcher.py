@@ -1,21 +1,24 @@
 """Merges requests that wait into one call to the model, and hands each its own rows.
 
-It knows nothing of HTTP or of models. It never waits for company: a call starts
-as soon as a slot is free, with whatever waits then.
+It knows nothing of HTTP or of models. A call starts as soon as a slot is free, with
+whatever has arrived by then; it waits for company only where company is expected.
+What nobody needs any more is not computed, and what would come too late is refused.
 """
 
 import asyncio
-from collections import deque
+import math
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from time import perf_counter
-from typing import Generic, TypeVar
+from time import monotonic
+from typing import Generic
 
 from boxship.errors import OverloadedError, PredictionError
+from boxship.serve.costs import Costs
+from boxship.serve.deadlines import Deadlines
+from boxship.serve.lane import Batch, Call, Lane, Result, Waiting, expired
 
-Batch = TypeVar("Batch")
-Result = TypeVar("Result")
+_PURGE_S = 0.01
+"""A full queue is searched for callers that have gone no oftener: refusals must stay cheap."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +26,14 @@ class Work(Generic[Batch, Result]):
     """What the batcher needs to know about batches.
 
     ``execute`` runs one; ``merge`` joins several into one, ``split`` cuts the
-    answers of a merged batch by the rows of each.
+    answers of a merged batch by the rows of each. ``execute_large`` runs the batches
+    of the large lane, where there is one; without it ``execute`` does.
     """
 
     execute: Callable[[Batch], Awaitable[Result]]
     merge: Callable[[Sequence[Batch]], Batch]
     split: Callable[[Result, Sequence[int]], Sequence[Result]]
+    execute_large: Callable[[Batch], Awaitable[Result]] | None = None
 
 
 @dataclass(frozen=True)
@@ -40,17 +45,24 @@ class Timing:
     compute_s: float
 
 
-@dataclass(eq=False)
-class _Waiting(Generic[Batch, Result]):
-    batch: Batch
+@dataclass(eq=False, slots=True)
+class _Answers(Generic[Batch, Result]):
+    """What a call gave, a part for each request, still to be handed out."""
+
+    requests: Sequence[Waiting[Batch, Result]]
+    parts: Sequence[Result]
     rows: int
-    kind: Hashable
-    future: asyncio.Future[Result]
-    since: float
+    started: float
+    compute_s: float
 
 
 class Batcher(Generic[Batch, Result]):
-    """A bounded queue before ``slots`` concurrent calls to the model."""
+    """A bounded queue before ``slots`` concurrent calls to the model.
+
+    A request of more than ``max_batch_size`` rows is called alone; with ``large_slots`` it
+    waits and runs in a lane of its own. ``max_queue_delay_s`` is the longest that a request
+    waits for company while a slot is free. ``costs`` may know something from warm-up.
+    """
 
     def __init__(
         self,
@@ -58,110 +70,234 @@ class Batcher(Generic[Batch, Result]):
         *,
         max_batch_size: int,
         max_queue_size: int,
+        max_queue_delay_s: float = 0.0,
         slots: int = 1,
+        large_slots: int = 0,
+        costs: Costs | None = None,
         observe: Callable[[Timing], None] = lambda _: None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
+        self.costs = Costs() if costs is None else costs
         self._work = work
         self._max_batch_size = max_batch_size
         self._max_queue_size = max_queue_size
-        self._free_slots = slots
+        self._max_queue_delay_s = max_queue_delay_s
         self._observe = observe
-        self._queue: deque[_Waiting[Batch, Result]] = deque()
-        self._running: set[asyncio.Task[None]] = set()
+        self._clock = clock
+        self._usual = Lane(work.execute, self.costs, slots=slots, max_batch_size=max_batch_size)
+        self._large = Lane(
+            work.execute_large or work.execute,
+            self.costs,
+            slots=large_slots,
+            max_batch_size=max_batch_size,
+        )
+        self._lanes = (self._usual, self._large)
+        self._draining = False
+        self._purged_at = -math.inf
+        self._deadlines = Deadlines(self._lanes, clock)
 
-    async def submit(self, batch: Batch, rows: int, kind: Hashable) -> Result:
+    async def submit(
+        self,
+        batch: Batch,
+        rows: int,
+        kind: Hashable,
+        *,
+        deadline: float | None = None,
+        gone: Callable[[], bool] | None = None,
+    ) -> Result:
         """The answers to ``batch``. Only batches of one ``kind`` are merged.
 
-        Raises ``OverloadedError`` where the queue is full, else what the model raises.
+        ``deadline`` is a time of the clock, ``time.monotonic`` by default; ``gone`` tells
+        whether the client has gone, and is asked only once the request has had to wait.
+
+        Raises ``OverloadedError`` where the queue is full or the answer would come after the
+        deadline, ``TimeoutExpiredError`` at the deadline whether the
+        request waits or runs, ``CallerGoneError``, else what the model raises.
         """
-        if len(self._queue) >= self._max_queue_size:
-            raise OverloadedError(
-                f"the queue is full: {self._max_queue_size} requests wait for the model"
-            )
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(batch, rows, kind, future, perf_counter())
-        self._queue.append(waiting)
-        self._fill_slots()
+        now = self._clock()
+        lane = self._lane(rows)
+        self._admit(lane, rows, deadline, now)
+        loop = asyncio.get_running_loop()
+        request: Waiting[Batch, Result] = Waiting(
+            batch, rows, loop.create_future(), now, deadline, gone, lane.cuts if lane.free else -1
+        )
+        lane.append(request, kind)
+        if deadline is not None:
+            self._deadlines.add(deadline, now)
+        if not lane.cut_planned and lane.free:
+            self._plan_cut(lane)
         try:
-            return await future
+            return await request.future
         except asyncio.CancelledError:
-            # A caller that has gone must not keep another out of the queue.
-            with suppress(ValueError):
-                self._queue.remove(waiting)
+            lane.remove(request)
             raise
 
-    def _fill_slots(self) -> None:
-        while self._free_slots and self._queue:
-            chosen = self._cut()
-            if not chosen:
-                continue
-            self._free_slots -= 1
-            task = asyncio.get_running_loop().create_task(self._run(chosen))
-            self._running.add(task)
-            task.add_done_callback(self._release)
+    def predicted_wait_s(self, rows: int) -> float:
+        """How long a request of ``rows`` rows would take from now to its answer, in seconds."""
+        return self._lane(rows).wait_s(rows, self._clock())
 
-    def _release(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self._free_slots += 1
-        self._fill_slots()
+    def drain(self) -> None:
+        """Expect nobody to come again: no call waits for company any more. All are answered."""
+        self._draining = True
+        for lane in self._lanes:
+            if lane.timer is not None:
+                self._plan_cut(lane)
 
-    def _cut(self) -> list[_Waiting[Batch, Result]]:
-        """The oldest request, and those right behind it that may share its call."""
-        chosen: list[_Waiting[Batch, Result]] = []
-        rows = 0
-        while self._queue:
-            head = self._queue[0]
-            if head.future.done():
-                # Its caller has gone: nobody would read the answer.
-                self._queue.popleft()
-                continue
-            if chosen and (head.kind != chosen[0].kind or rows + head.rows > self._max_batch_size):
-                break
-            chosen.append(self._queue.popleft())
-            rows += head.rows
-        return chosen
+    def _lane(self, rows: int) -> Lane[Batch, Result]:
+        return self._large if rows > self._max_batch_size and self._large.slots else self._usual
 
-    async def _run(self, chosen: list[_Waiting[Batch, Result]]) -> None:
-        if len(chosen) > 1:
-            try:
-                merged = self._work.merge([waiting.batch for waiting in chosen])
-                answers = await self._timed(merged, chosen)
-                parts = self._work.split(answers, [waiting.rows for waiting in chosen])
-                pairs = list(zip(chosen, parts, strict=True))
-            except Exception:  # noqa: BLE001 (whose rows are at fault shows when each runs alone)
-                for waiting in chosen:
-                    await self._run_alone(waiting)
-            else:
-                for waiting, part in pairs:
-                    if not waiting.future.done():
-                        waiting.future.set_result(part)
-        else:
-            await self._run_alone(chosen[0])
-
-    async def _run_alone(self, waiting: _Waiting[Batch, Result]) -> None:
-        if waiting.future.done():
+    def _admit(
+        self, lane: Lane[Batch, Result], rows: int, deadline: float | None, now: float
+    ) -> None:
+        if self._is_full() and not self._made_room(now):
+            raise OverloadedError(
+                f"the queue is full: {self._max_queue_size} requests wait for the model",
+                retry_after_s=_whole(lane.wait_s(rows, now)),
+            )
+        if deadline is None:
             return
-        try:
-            answers = await self._timed(waiting.batch, [waiting])
-        except Exception as error:  # noqa: BLE001 (the caller gets it, whatever it is)
-            if not waiting.future.done():
-                waiting.future.set_exception(error)
-        else:
-            if not waiting.future.done():
-                waiting.future.set_result(answers)
+        if deadline <= now:
+            raise expired(deadline - now)
+        if lane.free and not lane.calls:
+            # An idle model is always tried: else one slow call would have all others refused.
+            return
+        wait_s = lane.wait_s(rows, now)
+        if now + wait_s > deadline:
+            raise OverloadedError(
+                f"the model is busy: expected an answer within {deadline - now:.3g} s, "
+                f"but it would take about {wait_s:.3g} s",
+                retry_after_s=_whole(wait_s),
+            )
 
-    async def _timed(self, batch: Batch, chosen: Sequence[_Waiting[Batch, Result]]) -> Result:
-        started = perf_counter()
+    def _is_full(self) -> bool:
+        waiting = self._usual.count + self._large.count
+        if waiting < self._max_queue_size:
+            return False
+        return waiting - self._usual.starting() - self._large.starting() >= self._max_queue_size
+
+    def _made_room(self, now: float) -> bool:
+        if now - self._purged_at < _PURGE_S:
+            return False
+        self._purged_at = now
+        for lane in self._lanes:
+            lane.drop(now, ask=True)
+        return not self._is_full()
+
+    def _plan_cut(self, lane: Lane[Batch, Result]) -> None:
+        """Start a call at the end of this pass, so that all who have arrived by then share it."""
+        lane.cut_planned = True
+        asyncio.get_running_loop().create_task(self._run(lane))
+
+    def _cut(self, lane: Lane[Batch, Result]) -> Call[Batch, Result] | None:
+        """The call to make now; None where nobody is left, or company is expected."""
+        lane.cut_planned = False
+        if lane.timer is not None:
+            lane.timer.cancel()
+            lane.timer = None
+        if not lane.free or not lane.calls:
+            return None
+        now = self._clock()
+        if self._max_queue_delay_s and not self._draining:
+            pause = lane.company_s(now, self._max_queue_delay_s)
+            if pause > 0:
+                loop = asyncio.get_running_loop()
+                lane.timer = loop.call_later(pause, self._company_is_over, lane)
+                return None
+        call = lane.take(now)
+        if lane.calls and lane.free:
+            self._plan_cut(lane)
+        return call
+
+    def _company_is_over(self, lane: Lane[Batch, Result]) -> None:
+        lane.timer = None
+        lane.company.stayed_away()
+        if not lane.cut_planned:
+            self._plan_cut(lane)
+
+    async def _run(self, lane: Lane[Batch, Result]) -> None:
+        """One call, from its cut to its answers."""
+        call = self._cut(lane)
+        if call is None:
+            return
+        call.task = asyncio.current_task()
+        requests = list(call.requests)
+        answers = await self._answers(lane, requests)
+        lane.answered(call, self._clock())
+        if lane.calls and not lane.cut_planned:
+            # The next call starts first: it may run in a thread while the callers are woken.
+            self._plan_cut(lane)
+        if answers is not None:
+            self._hand_out(answers)
+
+    async def _answers(
+        self, lane: Lane[Batch, Result], requests: Sequence[Waiting[Batch, Result]]
+    ) -> _Answers[Batch, Result] | None:
+        """The answers of one call; None where it failed and its callers know already.
+
+        A call that fails is made again in halves, so that the fault finds its owner.
+        """
         try:
-            answers = await self._work.execute(batch)
+            return await self._called(lane, requests)
+        except Exception as error:  # noqa: BLE001 (the caller gets it, whatever it is)
+            if len(requests) == 1:
+                if not requests[0].future.done():
+                    requests[0].future.set_exception(error)
+                return None
+        middle = len(requests) // 2
+        for half in (requests[:middle], requests[middle:]):
+            now = self._clock()
+            needed = [request for request in half if not request.dropped(now, ask=True)]
+            answers = await self._answers(lane, needed) if needed else None
+            if answers is not None:
+                self._hand_out(answers)
+        return None
+
+    async def _called(
+        self, lane: Lane[Batch, Result], requests: Sequence[Waiting[Batch, Result]]
+    ) -> _Answers[Batch, Result]:
+        started = self._clock()
+        parts: Sequence[Result]
+        if len(requests) == 1:
+            rows = requests[0].rows
+            parts = (await self._executed(lane, requests[0].batch),)
+        else:
+            counts = [request.rows for request in requests]
+            rows = sum(counts)
+            merged = self._work.merge([request.batch for request in requests])
+            parts = self._work.split(await self._executed(lane, merged), counts)
+            if len(parts) != len(requests):
+                raise PredictionError(
+                    f"expected the answers of {len(requests)} requests, found {len(parts)} parts"
+                )
+        compute_s = self._clock() - started
+        self.costs.observe(rows, compute_s)
+        return _Answers(requests, parts, rows, started, compute_s)
+
+    async def _executed(self, lane: Lane[Batch, Result], batch: Batch) -> Result:
+        try:
+            return await lane.execute(batch)
+        except (Exception, GeneratorExit):
+            raise
         except asyncio.CancelledError:
             # Something that the model itself waited for; its callers are to hear of it.
             raise PredictionError("what the model waited for was cancelled") from None
-        self._observe(
-            Timing(
-                rows=sum(waiting.rows for waiting in chosen),
-                queue_s=tuple(started - waiting.since for waiting in chosen),
-                compute_s=perf_counter() - started,
-            )
-        )
-        return answers
+        except BaseException as error:
+            # A native library's panic, say. It must end neither the server nor this slot.
+            raise PredictionError(
+                f"the model broke off: {type(error).__name__}: {error}"
+            ) from error
+
+    def _hand_out(self, answers: _Answers[Batch, Result]) -> None:
+        for request, part in zip(answers.requests, answers.parts, strict=True):
+            if not request.future.done():
+                request.future.set_result(part)
+        # Counting can wait until the callers are woken and the next call runs.
+        asyncio.get_running_loop().call_soon(self._count, answers)
+
+    def _count(self, answers: _Answers[Batch, Result]) -> None:
+        waits = tuple([answers.started - request.since for request in answers.requests])
+        self._observe(Timing(answers.rows, waits, answers.compute_s))
+
+
+def _whole(seconds: float) -> int:
+    return max(1, math.ceil(seconds))

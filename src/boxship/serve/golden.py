@@ -9,6 +9,7 @@ from boxship.errors import BoxshipError, RequestError
 from boxship.golden import GoldenRequest
 from boxship.serve.codec import v2
 from boxship.serve.codec.models import ServedModel
+from boxship.serve.turns import at_once
 
 
 class GoldenMismatchError(BoxshipError):
@@ -36,10 +37,10 @@ async def _ask_rows(golden: GoldenRequest, model: ServedModel) -> Any:
 
 async def _ask_tensors(golden: GoldenRequest, model: ServedModel, max_rows: int) -> Any:
     codec = v2.TensorsCodec(model.signature.inputs, model.signature.outputs, max_rows)
-    request = v2.parse(msgspec.json.encode({"inputs": golden.inputs}), None, codec)
+    request = at_once(v2.parse(msgspec.json.encode({"inputs": golden.inputs}), None, codec))
     batch, _ = model.from_tensors(request.tensors)
     outputs = model.to_tensors(await model.execute(batch))
-    answer = codec.response(request, outputs, model="", version="")
+    answer = at_once(codec.response(request, outputs, model="", version=""))
     found = {output["name"]: output for output in msgspec.json.decode(answer.body)["outputs"]}
     # Only what is named is compared: data alone, or shape and datatype as well.
     return [

@@ -87,6 +87,10 @@ class AccessLog:
         self._slow_s = slow_s
         self._logger = logging.getLogger("boxship.access")
 
+    def wants(self, status: int, seconds: float) -> bool:
+        """Whether a request that ended so is of interest."""
+        return status >= 400 or seconds >= self._slow_s or self._every
+
     def record(
         self,
         *,
@@ -103,7 +107,7 @@ class AccessLog:
         remote: str | None = None,
     ) -> None:
         """Log one answered request where it is of interest. ``path`` has no query string."""
-        if status < 400 and seconds < self._slow_s and not self._every:
+        if not self.wants(status, seconds):
             return
         level = logging.INFO
         if status == 503 and route in _PROBES:

@@ -1,12 +1,15 @@
 """One HTTP request and one response, over plain ASGI."""
 
 import asyncio
+import math
 import re
 import secrets
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from itertools import count
+from time import monotonic, time
 from typing import Any
 
 import msgspec
@@ -20,12 +23,16 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
 JSON = b"application/json"
+GONE = "boxship.gone"
+"""The scope's key for a function that tells whether the client has gone."""
 
 _DISCARD_S = 30.0
 _DISCARD_IDLE_S = 5.0
 _REQUEST_ID = contract.REQUEST_ID_HEADER.encode()
+_TIMEOUT = contract.REQUEST_TIMEOUT_HEADER.encode()
 _TRACEPARENT = contract.TRACEPARENT_HEADER.encode()
 _ID_LENGTH = 128
+_TIMEOUT_DIGITS = 12
 _NOT_MODIFIED = 304
 _ids = count(1)
 _id_prefix = secrets.token_hex(6)
@@ -35,6 +42,37 @@ _TRACEPARENT_FORM = re.compile(
     rb"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
     rb"(?:-[!-~]{1,64})?"
 )
+
+
+def request_id(headers: Mapping[bytes, bytes]) -> str:
+    """The client's ``X-Request-ID``, else its trace's id, else a new one."""
+    given = headers.get(_REQUEST_ID)
+    if given and len(given) <= _ID_LENGTH and given.isascii() and given.decode().isprintable():
+        return given.decode()
+    return trace_id(headers) or f"{_id_prefix}-{next(_ids):x}"
+
+
+def trace_id(headers: Mapping[bytes, bytes]) -> str:
+    """The trace id of a W3C ``traceparent``, or nothing."""
+    given = headers.get(_TRACEPARENT)
+    match = _TRACEPARENT_FORM.fullmatch(given) if given else None
+    return match[1].decode() if match else ""
+
+
+def deadline_s(headers: Mapping[bytes, bytes], timeout_s: float) -> float:
+    """How long the answer may take, in seconds: as the client says, ``timeout_s`` at most.
+
+    Raises ``MalformedError`` for a header that is no number.
+    """
+    given = headers.get(_TIMEOUT)
+    if given is None:
+        return timeout_s
+    if not given.isdigit() or len(given) > _TIMEOUT_DIGITS or not int(given):
+        raise MalformedError(
+            f"X-Request-Timeout-Ms: expected milliseconds as a whole number above 0, "
+            f"found {given.decode('latin-1')!r}"
+        )
+    return min(timeout_s, int(given) / 1000)
 
 
 class TooLargeError(RequestError):
@@ -87,6 +125,7 @@ class Request:
     model: str = ""
     rows: int = 0
     unread: bool = True
+    since: float = field(default_factory=monotonic)
 
     def __post_init__(self) -> None:
         self.headers = dict(self.scope["headers"])
@@ -116,16 +155,20 @@ class Request:
 
     def request_id(self) -> str:
         """The client's ``X-Request-ID``, else its trace's id, else a new one."""
-        given = self.headers.get(_REQUEST_ID)
-        if given and len(given) <= _ID_LENGTH and given.isascii() and given.decode().isprintable():
-            return given.decode()
-        return self.trace_id() or f"{_id_prefix}-{next(_ids):x}"
+        return request_id(self.headers)
 
     def trace_id(self) -> str:
         """The trace id of a W3C ``traceparent``, or nothing."""
-        given = self.headers.get(_TRACEPARENT)
-        match = _TRACEPARENT_FORM.fullmatch(given) if given else None
-        return match[1].decode() if match else ""
+        return trace_id(self.headers)
+
+    def deadline(self, timeout_s: float) -> float:
+        """When the answer must be there, at the latest ``timeout_s`` after the request came."""
+        return self.since + deadline_s(self.headers, timeout_s)
+
+    def gone(self) -> bool:
+        """Whether the client has ended its side of the connection, as it does when it gives up."""
+        asked: Callable[[], bool] | None = self.scope.get(GONE)
+        return asked is not None and asked()
 
     def expect_json(self) -> None:
         """Raise ``MediaTypeError`` for a body that says it is something else than JSON."""
@@ -246,3 +289,18 @@ def tracing_headers(request: Request, request_id: str) -> list[Header]:
     if request.trace_id():
         headers.append((_TRACEPARENT, request.headers[_TRACEPARENT]))
     return headers
+
+
+class Date:
+    """The ``Date`` header's value, made anew each second."""
+
+    def __init__(self) -> None:
+        self._value = b""
+        self._until = 0.0
+
+    def now(self) -> bytes:
+        seconds = time()
+        if seconds >= self._until:
+            self._until = math.floor(seconds) + 1.0
+            self._value = formatdate(seconds, usegmt=True).encode()
+        return self._value

@@ -9,7 +9,7 @@ does not fill the directory.
 import fcntl
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from boxship import __version__
 from boxship.errors import BoxshipError
+from boxship.serve.tallies import CounterTally, GaugeTally, HistogramTally, Later, Ledger
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 LATENCY_BUCKETS_S: Final = (
@@ -122,9 +123,11 @@ class ServerMetrics:
     Times are in seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, later: Later = lambda flush: flush()) -> None:
+        """``later`` runs a function soon; by default every count is written at once."""
         if not _slot.name:
             raise RuntimeError("expected prepare() before the first ServerMetrics")
+        self._ledger = Ledger(later)
         self._requests = _counter(
             "boxship_requests", "Requests answered.", ("route", "method", "code", "model")
         )
@@ -142,8 +145,10 @@ class ServerMetrics:
         self._rows = _histogram(
             "boxship_batch_size", "Rows in a batch.", ("model",), buckets=BATCH_BUCKETS
         )
-        self._in_flight = _gauge(
-            "boxship_requests_in_flight", "Requests being answered.", mode="livesum"
+        self._in_flight = self._ledger.keep(
+            GaugeTally(
+                _gauge("boxship_requests_in_flight", "Requests being answered.", mode="livesum")
+            )
         )
         # Live modes, so that a model which no living worker holds is not reported.
         self._load = _gauge(
@@ -158,6 +163,24 @@ class ServerMetrics:
             ("model", "version", "digest", "runtime"),
             mode="livemax",
         )
+        self._inline_rows = _gauge(
+            "boxship_inline_max_rows",
+            "Rows of the largest request that is answered without a thread.",
+            ("model",),
+            mode="livemin",
+        )
+        self._warm_up = _gauge(
+            "boxship_warmup_call_seconds",
+            "Time of a call by its rows, as measured before the model was ready.",
+            ("model", "rows"),
+            mode="livemax",
+        )
+        self._hop = _gauge(
+            "boxship_thread_hop_seconds",
+            "Time to a thread and back, as measured before the model was ready.",
+            ("model",),
+            mode="livemax",
+        )
         self._workers = _gauge(
             "boxship_workers", "Worker processes by state.", ("state",), mode="livemax"
         )
@@ -170,49 +193,87 @@ class ServerMetrics:
         _gauge(
             "boxship_build_info", "Boxship's version.", ("version", "python"), mode="livemax"
         ).labels(__version__, platform.python_version()).set(1)
-        self._finished: dict[
-            tuple[str, str, int, str], tuple[Callable[[], None], Callable[[float], None]]
-        ] = {}
-        self._batches: dict[str, tuple[Histogram, Histogram, Histogram]] = {}
+        self._finished: dict[tuple[str, str, int, str], CounterTally] = {}
+        self._durations: dict[tuple[str, str], HistogramTally] = {}
+        self._batches: dict[str, tuple[HistogramTally, HistogramTally, HistogramTally]] = {}
+
+    def flush(self) -> None:
+        """Write what was counted and not yet written: before a scrape, and at the end."""
+        self._ledger.flush()
 
     def request_started(self) -> None:
         """One more request is in flight."""
-        self._in_flight.inc()
+        self._in_flight.value += 1
+        self._ledger.touched()
 
     def request_finished(
         self, route: str, method: str, code: int, model: str, seconds: float
     ) -> None:
         """A started request was answered; ``model`` is empty where none was asked."""
+        self._in_flight.value -= 1
+        finished, duration = self._request(route, method, code, model)
+        finished.count += 1
+        duration.observe(seconds)
+        self._ledger.touched()
+
+    def _request(
+        self, route: str, method: str, code: int, model: str
+    ) -> tuple[CounterTally, HistogramTally]:
         if method not in _METHODS:
             method = _OTHER_METHOD
-        key = (route, method, code, model)
-        bound = self._finished.get(key)
-        if bound is None:
-            bound = self._finished[key] = (
-                self._requests.labels(route, method, str(code), model).inc,
-                self._duration.labels(route, model).observe,
+        finished = self._finished.get((route, method, code, model))
+        if finished is None:
+            finished = self._finished[route, method, code, model] = self._ledger.keep(
+                CounterTally(self._requests.labels(route, method, str(code), model))
             )
-        count, observe = bound
-        count()
-        observe(seconds)
-        self._in_flight.dec()
+        duration = self._durations.get((route, model))
+        if duration is None:
+            duration = self._durations[route, model] = self._ledger.keep(
+                HistogramTally(self._duration.labels(route, model), LATENCY_BUCKETS_S)
+            )
+        return finished, duration
+
+    def inline(self, route: str, model: str) -> Callable[[int, float, float], None]:
+        """A function that counts a POST with status 200 that never was in flight.
+
+        It takes the rows, the time of the model's call and that of the whole request: all of
+        a request and its batch, in one call that looks nothing up.
+        """
+        finished, duration = self._request(route, "POST", 200, model)
+        batch_size, queue, compute = self._batch(model)
+        ledger = self._ledger
+
+        def count(rows: int, compute_s: float, seconds: float) -> None:
+            finished.count += 1
+            duration.observe(seconds)
+            batch_size.observe(rows)
+            queue.observe(0.0)
+            compute.observe(compute_s)
+            ledger.touched()
+
+        return count
 
     def batch(
         self, model: str, rows: int, queue_seconds: Iterable[float], compute_seconds: float
     ) -> None:
         """The model answered a batch. ``queue_seconds`` is how long each request waited."""
-        bound = self._batches.get(model)
-        if bound is None:
-            bound = self._batches[model] = (
-                self._rows.labels(model),
-                self._queue.labels(model),
-                self._compute.labels(model),
-            )
-        batch_size, queue, compute = bound
+        batch_size, queue, compute = self._batch(model)
         batch_size.observe(rows)
         compute.observe(compute_seconds)
         for waited in queue_seconds:
             queue.observe(waited)
+        self._ledger.touched()
+
+    def _batch(self, model: str) -> tuple[HistogramTally, HistogramTally, HistogramTally]:
+        bound = self._batches.get(model)
+        if bound is None:
+            keep = self._ledger.keep
+            bound = self._batches[model] = (
+                keep(HistogramTally(self._rows.labels(model), BATCH_BUCKETS)),
+                keep(HistogramTally(self._queue.labels(model), LATENCY_BUCKETS_S)),
+                keep(HistogramTally(self._compute.labels(model), LATENCY_BUCKETS_S)),
+            )
+        return bound
 
     def model_loaded(
         self, model: str, version: str, digest: str, runtime: str, seconds: float
@@ -220,6 +281,15 @@ class ServerMetrics:
         """This worker holds the model, after ``seconds`` of loading, warm-up and the golden request."""
         self._load.labels(model).set(seconds)
         self._model.labels(model, version, digest, runtime).set(1)
+
+    def warmed_up(
+        self, model: str, call_s: Mapping[int, float], hop_s: float, inline_rows: int
+    ) -> None:
+        """What this worker measured before it was ready, and what it chose."""
+        for rows, seconds in call_s.items():
+            self._warm_up.labels(model, str(rows)).set(seconds)
+        self._hop.labels(model).set(hop_s)
+        self._inline_rows.labels(model).set(inline_rows)
 
     def worker_restarted(self) -> None:
         """The supervisor replaced a worker that died."""

@@ -14,6 +14,7 @@ from boxship.errors import (
     TimeoutExpiredError,
     UnknownModelError,
 )
+from boxship.serve.lane import CallerGoneError
 from boxship.serve.messages import (
     Header,
     MediaTypeError,
@@ -32,6 +33,7 @@ _STATUSES: dict[type, int] = {
     MediaTypeError: 415,
     PredictionError: 500,
     OverloadedError: 503,
+    CallerGoneError: 503,
     TimeoutExpiredError: 504,
 }
 

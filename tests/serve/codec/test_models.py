@@ -47,6 +47,7 @@ class Fake:
     function: Callable[[Tensors], Tensors] = add
     signature: Signature = TABLE
     batchable: bool = True
+    reentrant: bool = True
     name: str = "fake 1.0"
     threads: list[int] = field(default_factory=list)
 

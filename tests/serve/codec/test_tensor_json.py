@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as arrays
 
 from boxship.errors import InputError, MalformedError
 from boxship.serve.codec import tensor_json
+from boxship.serve.turns import LARGE_BYTES, Turns, at_once
 from boxship.signature import DATATYPES, NUMPY_DTYPES, Datatype, TensorSpec
 
 INTEGERS = [name for name in DATATYPES if "INT" in name]
@@ -169,3 +170,69 @@ def test_any_data_fits_or_is_refused(data: list[Any], datatype: Datatype, shape:
         reason = str(error)
         assert reason
     assert found is None or found.shape == tuple(shape)
+
+
+# Large tensors, in turns
+
+
+LARGE = np.random.default_rng(7).normal(size=(50, 300))
+LARGE_SHAPES = [(15_000,), (50, 300), (1, 15_000), (1, 3, 50, 100), (15_000, 1), (3, 5, 10, 100)]
+
+
+def in_turns(data: object, datatype: Datatype, *shape: int) -> Any:
+    return at_once(turns_of(data, datatype, *shape))
+
+
+def turns_of(data: object, datatype: Datatype, *shape: int) -> Turns[Any]:
+    raw = data if isinstance(data, bytes) else json.dumps(data).encode()
+    return tensor_json.decode_in_turns(raw, TensorSpec(name="x", datatype=datatype), shape)
+
+
+@pytest.mark.parametrize("shape", LARGE_SHAPES)
+@pytest.mark.parametrize("nested", [True, False])
+def test_a_large_tensor_is_read_as_in_one_piece(shape: tuple[int, ...], *, nested: bool) -> None:
+    data = (LARGE.reshape(shape) if nested else LARGE.ravel()).tolist()
+    found = in_turns(data, "FP32", *shape)
+    np.testing.assert_array_equal(found, decode(data, "FP32", *shape))
+    assert found.shape == shape
+    raw = json.dumps(data).encode()
+    assert sum(1 for _ in turns_of(raw, "FP32", *shape)) >= len(raw) // (2 * LARGE_BYTES)
+
+
+@pytest.mark.parametrize("shape", LARGE_SHAPES)
+@pytest.mark.parametrize("nested", [True, False])
+def test_a_problem_in_a_large_tensor_is_told_at_its_place(
+    shape: tuple[int, ...], *, nested: bool
+) -> None:
+    array = (LARGE.reshape(shape) if nested else LARGE.ravel()).astype(object)
+    place = tuple(size - 1 for size in array.shape)
+    array[place] = "x"
+    with pytest.raises(InputError) as caught:
+        in_turns(array.tolist(), "FP64", *shape)
+    (problem,) = caught.value.problems
+    assert str(problem) == refused(array.tolist(), "FP64", *shape)
+
+
+@pytest.mark.parametrize(
+    ("data", "shape", "says"),
+    [
+        ([1.5] * 30_000, (30_001,), "30001 elements for the shape [30001], found 30000"),
+        ([[1.5] * 100] * 300, (301, 100), "a list of 301, found a list of 300"),
+        ([[1.5] * 100] * 300 + [[1.5]], (301, 100), "a list of 100, found a list of 1"),
+        ([1.5] * 30_000 + [[1.5] * 9_000], (39_000,), "found a list of 9000"),
+        ([1.5] * 3_000 + [[1.5] * 90_000], (93_000,), "in each place"),
+    ],
+)
+def test_a_large_tensor_of_another_shape_is_refused(
+    data: list[Any], shape: tuple[int, ...], says: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        in_turns(data, "FP64", *shape)
+    assert says in str(caught.value)
+
+
+@given(st.integers(0, 20_000))
+def test_a_large_tensor_is_written_as_in_one_piece(size: int) -> None:
+    array = np.arange(size) / 3
+    text = bytes(at_once(tensor_json.encode_in_turns(array)))
+    assert json.loads(text) == array.tolist()

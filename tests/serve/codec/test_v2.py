@@ -10,6 +10,7 @@ import pytest
 from boxship.errors import InputError, MalformedError
 from boxship.serve.codec import v2
 from boxship.serve.codec.v2 import InferRequest, TensorsCodec
+from boxship.serve.turns import at_once
 from boxship.signature import DATATYPES, Datatype, TensorSpec
 
 COLUMN = TensorSpec(name="age", datatype="FP64")
@@ -37,7 +38,7 @@ def parse(
     head = request if isinstance(request, bytes) else json.dumps(request).encode()
     if tail and length is None:
         length = str(len(head))
-    return v2.parse(head + tail, length, reader or codec())
+    return at_once(v2.parse(head + tail, length, reader or codec()))
 
 
 def refused(request: Any, reader: TensorsCodec | None = None, **options: Any) -> list[str]:
@@ -414,7 +415,7 @@ OUTPUTS = {
 def respond(**request: Any) -> v2.InferResponse:
     reader = codec()
     parsed = parse({"inputs": [tensor()], **request}, reader)
-    return reader.response(parsed, OUTPUTS, model="churn", version="3")
+    return at_once(reader.response(parsed, OUTPUTS, model="churn", version="3"))
 
 
 def test_a_response_in_json() -> None:

@@ -18,6 +18,7 @@ from boxship.errors import InputError, ModelError, PredictionError, RequestError
 from boxship.runtimes.base import Array, Tensors
 from boxship.runtimes.nullable import find_nullable
 from boxship.runtimes.onnx.graph import Graph, read_graph
+from boxship.runtimes.onnx.metadata import known_answers, known_columns, known_proof
 from boxship.runtimes.onnx.signature import (
     find_answers,
     find_columns,
@@ -50,9 +51,15 @@ class OnnxRuntime:
     be loaded, has inputs or outputs that are no tensors, contradicts ``inputs``, or
     refuses every sample made from its own shapes.
 
-    A column takes missing values where the graph has an operator that means something
-    by NaN and the model, asked with NaN in that column, answers finite numbers only.
+    A column takes missing values where the file's metadata says so. Where it describes no
+    column: where the graph has an operator that means something by NaN and the model, asked
+    with NaN in that column, answers finite numbers only.
+
+    ``proof`` is the parity proof of a converted model, if it holds for the file as it is;
+    ``notes`` are worth a log line when the model is served.
     """
+
+    reentrant = True
 
     def __init__(self, path: Path, *, threads: int = 1, inputs: Sequence[TensorSpec] = ()) -> None:
         self.name = f"onnxruntime {onnxruntime.__version__}"
@@ -68,7 +75,10 @@ class OnnxRuntime:
             )
         for node in returned:
             output_datatype(node)
-        columns, matrix = find_columns(self._inputs, inputs, meta.custom_metadata_map)
+        metadata = meta.custom_metadata_map
+        self.proof, self.notes = known_proof(metadata, path)
+        known = known_columns(metadata)
+        columns, matrix = find_columns(self._inputs, inputs, known)
         self._columns = columns and _with_categories(columns, graph)
         self._matrix = matrix
         self._outputs = [node.name for node in returned]
@@ -76,21 +86,27 @@ class OnnxRuntime:
         self._reshapes = (
             {spec.name: spec.shape for spec in self._inputs} if columns and not matrix else {}
         )
+        self._missing = {
+            column.name: column.missing for column in known if column.missing is not None
+        }
         self._size = 1
         answers = self._learn()
         self.batchable = _one_batch(given) and self._rows_stay_apart()
         outputs = tuple(
             output_spec(node, answers[node.name], batchable=self.batchable) for node in returned
         )
-        if self._columns and graph.operators & _KNOW_MISSING:
+        described = any(column.described for column in known)
+        if self._columns and not described and graph.operators & _KNOW_MISSING:
             self._columns = self._ask_about_missing(self._columns)
         self.signature = Signature(
             inputs=self._inputs if matrix or not self._columns else self._columns,
             outputs=outputs,
             columns=self._columns,
-            answers=find_answers(outputs, graph.class_labels) if self._columns else (),
+            answers=known_answers(metadata, outputs) or find_answers(outputs, graph.class_labels)
+            if self._columns
+            else (),
             matrix=matrix,
-            description=meta.description or meta.custom_metadata_map.get("description", ""),
+            description=meta.description or metadata.get("description", ""),
         )
 
     def run(self, batch: Tensors) -> Tensors:
@@ -106,14 +122,16 @@ class OnnxRuntime:
                 if self._reshapes
                 else dict(batch)
             )
+            for name, text in self._missing.items():
+                feed[name] = np.where(feed[name] == np.array(None), text, feed[name])
             answers = dict(zip(self._outputs, self._session.run(self._outputs, feed), strict=True))
         except (InvalidArgument, Fail, RuntimeException, ValueError, TypeError) as error:
             if "allocate" in str(error):
                 # Memory is ours to have; all else that a node refuses came with the request.
-                raise PredictionError(_sentence(error)) from error
-            raise InputError(_sentence(error)) from error
+                raise PredictionError(sentence(error)) from error
+            raise InputError(sentence(error)) from error
         except Exception as error:
-            raise PredictionError(_sentence(error)) from error
+            raise PredictionError(sentence(error)) from error
         for name in self._zipmaps:
             rows = [list(row.values()) for row in answers[name]]
             answers[name] = np.array(rows, dtype=np.float32)
@@ -201,7 +219,7 @@ def _load(path: Path, threads: int) -> Any:
         )
     except Exception as error:
         raise ModelError(
-            f"onnxruntime {onnxruntime.__version__} cannot load {path}: {_sentence(error)}",
+            f"onnxruntime {onnxruntime.__version__} cannot load {path}: {sentence(error)}",
             tip="Check that the file is complete, that its external data lies beside it, and "
             "that it was exported for an opset this onnxruntime knows.",
         ) from error
@@ -232,7 +250,7 @@ def _with_categories(columns: tuple[TensorSpec, ...], graph: Graph) -> tuple[Ten
     )
 
 
-def _sentence(error: BaseException) -> str:
+def sentence(error: BaseException) -> str:
     """What onnxruntime says, in one line, without its codes and source positions."""
     text = " ".join(str(error).split()) or type(error).__name__
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)

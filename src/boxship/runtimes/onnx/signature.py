@@ -1,16 +1,13 @@
 """From what onnxruntime and the graph say about an ONNX model to its signature."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from boxship.errors import ModelError
 from boxship.runtimes.base import Array
+from boxship.runtimes.onnx.metadata import KnownColumn
 from boxship.signature import Answer, Datatype, TensorSpec
-
-COLUMNS_KEY = "boxship.columns"
-"""The key of the model's metadata that holds its column names, a JSON list of strings."""
 
 _DATATYPES: dict[str, Datatype] = {
     "tensor(bool)": "BOOL",
@@ -77,7 +74,7 @@ def _shape(node: Any) -> tuple[int, ...]:
 
 
 def find_columns(
-    inputs: Sequence[TensorSpec], declared: Sequence[TensorSpec], metadata: Mapping[str, str]
+    inputs: Sequence[TensorSpec], declared: Sequence[TensorSpec], known: Sequence[KnownColumn]
 ) -> tuple[tuple[TensorSpec, ...] | None, TensorSpec | None]:
     """The columns of one row and the matrix that carries them, either may be None.
 
@@ -86,7 +83,7 @@ def find_columns(
     """
     first = inputs[0]
     if len(inputs) == 1 and len(first.shape) == 2 and first.datatype not in ("BYTES", "BOOL"):
-        names = [spec.name for spec in declared] or _names_in(metadata)
+        names = [spec.name for spec in declared] or [column.name for column in known]
         width = first.shape[1] if first.shape[1] >= 0 else len(names)
         if names and len(names) != width:
             raise ModelError(
@@ -97,13 +94,13 @@ def find_columns(
         if not width:
             return None, None
         names = names or [f"feature_{number}" for number in range(1, width + 1)]
-        said = {spec.name: spec for spec in declared}
+        said, facts = {spec.name: spec for spec in declared}, {one.name: one for one in known}
         columns = tuple(
-            _declare(TensorSpec(name=name, datatype=first.datatype, example=0), said)
+            _declare(TensorSpec(name=name, datatype=first.datatype, example=0), said, facts)
             for name in names
         )
         return columns, replace(first, shape=(first.shape[0], width))
-    said = {spec.name: spec for spec in declared}
+    said, facts = {spec.name: spec for spec in declared}, {one.name: one for one in known}
     unknown = sorted(set(said) - {spec.name for spec in inputs})
     if unknown:
         raise ModelError(
@@ -114,39 +111,29 @@ def find_columns(
     if all(
         len(spec.shape) == 1 or (len(spec.shape) == 2 and spec.shape[1] == 1) for spec in inputs
     ):
-        return tuple(_declare(replace(spec, example=0), said) for spec in inputs), None
+        return tuple(_declare(replace(spec, example=0), said, facts) for spec in inputs), None
     return None, None
 
 
-def _declare(spec: TensorSpec, said: Mapping[str, TensorSpec]) -> TensorSpec:
-    """``spec`` with a declaration's words; the datatype stays the model's own."""
-    declared = said.get(spec.name, spec)
-    example: Any = spec.example if declared.example is None else declared.example
+def _declare(
+    spec: TensorSpec, said: Mapping[str, TensorSpec], facts: Mapping[str, KnownColumn]
+) -> TensorSpec:
+    """``spec`` with the words of a declaration and of the file; the datatype stays the model's."""
+    declared = said.get(spec.name, TensorSpec(name=spec.name, datatype=spec.datatype))
+    known = facts.get(spec.name, KnownColumn(spec.name))
+    example: Any = known.example if declared.example is None else declared.example
+    if example is None or isinstance(example, str) != (spec.datatype == "BYTES"):
+        example = "text" if spec.datatype == "BYTES" else spec.example
     if spec.datatype.startswith("FP"):
         example = float(example)
     elif spec.datatype == "BOOL":
         example = bool(example)
-    elif spec.datatype == "BYTES" and not isinstance(example, str):
-        example = "text"
     return replace(
-        spec, nullable=declared.nullable, description=declared.description, example=example
+        spec,
+        nullable=declared.nullable or known.nullable,
+        description=declared.description or known.description,
+        example=example,
     )
-
-
-def _names_in(metadata: Mapping[str, str]) -> list[str]:
-    text = metadata.get(COLUMNS_KEY)
-    if text is None:
-        return []
-    try:
-        names = json.loads(text)
-    except ValueError:
-        names = None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ModelError(
-            f"The model's metadata `{COLUMNS_KEY}` is no JSON list of strings: {text[:80]}",
-            tip="Write it with `json.dumps(list_of_column_names)`, or remove it.",
-        )
-    return names
 
 
 def find_answers(

@@ -37,6 +37,7 @@ class SklearnRuntime:
     """
 
     batchable = True
+    reentrant = True  # fitted estimators are only read; plain FastAPI has called them so for years
 
     def __init__(self, model: object, *, inputs: Sequence[TensorSpec] = ()) -> None:
         if isinstance(model, type) or not callable(getattr(model, "predict", None)):

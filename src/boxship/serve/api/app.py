@@ -1,26 +1,25 @@
 """The routes of one loaded model, as a plain ASGI application."""
 
-import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import boxship
 from boxship import contract, json_input
 from boxship.errors import (
-    PredictionError,
-    RequestError,
-    TimeoutExpiredError,
     UnknownModelError,
 )
-from boxship.serve import logs, metrics, statuses
-from boxship.serve.api import probes
-from boxship.serve.api.observer import CLIENT_GONE, Identity, Observer
-from boxship.serve.batcher import Batcher, Work
-from boxship.serve.codec import v2
+from boxship.serve import metrics, statuses
+from boxship.serve.api import failures, probes
+from boxship.serve.api.direct import Direct
+from boxship.serve.api.observer import CLIENT_GONE, Asked, Identity, Observer
+from boxship.serve.arrived import DirectHandler
+from boxship.serve.batcher import Batcher, Timing, Work
+from boxship.serve.codec import slices, v2
 from boxship.serve.codec.models import ServedModel
 from boxship.serve.documents import page
+from boxship.serve.lane import CallerGoneError
 from boxship.serve.lifecycle import Phase, State
 from boxship.serve.messages import (
     BodyLimits,
@@ -34,9 +33,9 @@ from boxship.serve.messages import (
     respond,
     tracing_headers,
 )
+from boxship.serve.turns import in_turns
+from boxship.serve.warmup import WarmUp
 from boxship.settings import ServeSettings
-
-logger = logging.getLogger("boxship.serve")
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -51,7 +50,7 @@ class Route:
 
 
 class App:
-    """Answers for one model. ``state`` is set by the worker that owns the application."""
+    """Answers for one model."""
 
     def __init__(
         self,
@@ -59,10 +58,11 @@ class App:
         identity: Identity,
         settings: ServeSettings,
         *,
+        warm_up: WarmUp,
         openapi: Callable[[], bytes],
         counters: metrics.ServerMetrics,
     ) -> None:
-        self.state = State(Phase.READY)
+        self._state = State(Phase.READY)
         self._model = model
         self._identity = identity
         self._openapi = openapi
@@ -73,13 +73,30 @@ class App:
         self._signature = model.signature
         self._tensors = self._tensors_codec()
         self._batcher = Batcher(
-            Work(execute=model.execute, merge=model.merge, split=model.split),
+            Work(
+                execute=model.execute,
+                execute_large=model.execute_large,
+                merge=model.merge,
+                split=model.split,
+            ),
             max_batch_size=settings.max_batch_size,
             max_queue_size=settings.max_queue_size,
+            max_queue_delay_s=settings.max_queue_delay_ms / 1000,
             slots=model.slots,
+            large_slots=model.large_slots,
+            costs=warm_up.costs(),
             observe=self._observer.batch,
         )
         self._routes = self._table()
+        self._inline_rows = warm_up.inline_rows
+        self._direct = Direct(
+            model,
+            self._batcher,
+            identity,
+            settings,
+            self._observer,
+            inline_rows=warm_up.inline_rows,
+        )
         self._model_headers = [
             (contract.MODEL_VERSION_HEADER.encode(), identity.version.encode()),
         ]
@@ -123,12 +140,23 @@ class App:
             routes[path + "/infer"] = Route(shown + "/infer", "POST", self._infer)
         return routes
 
+    @property
+    def direct(self) -> DirectHandler:
+        """Answers requests that need no ASGI."""
+        return self._direct
+
+    def drain(self) -> None:
+        """Say unready, and close each connection with its next answer."""
+        self._state = State(Phase.DRAINING)
+        self._direct.draining = True
+        self._batcher.drain()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, from its first byte to the last of its answer."""
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1000})
             return
-        began = self._observer.began()
+        self._observer.began()
         request = Request(scope, receive, self._limits)
         route = self._routes.get(request.path)
         status = CLIENT_GONE
@@ -137,13 +165,26 @@ class App:
             response = await self._answer(request, route, request_id)
             status = response.status
             headers = tracing_headers(request, request_id) + self._model_headers
-            close = self.state.phase is Phase.DRAINING or status in (408, 413)
+            close = self._state.phase is Phase.DRAINING or status in (408, 413)
             await respond(send, request, response, headers, close=close)
         except DisconnectedError:
             pass  # nobody is left to answer
+        except CallerGoneError as error:
+            # Unless it has closed its sending half only, and still reads.
+            response = statuses.error_response(error, request.path)
+            await respond(send, request, response, [], close=True)
         finally:
-            label = route.label if route else "other"
-            self._observer.ended(request, began, route=label, status=status, request_id=request_id)
+            asked = Asked(
+                request.method,
+                route.label if route else "other",
+                request.path,
+                request_id,
+                request.trace_id(),
+                request.model,
+                request.rows,
+                request.scope.get("client"),
+            )
+            self._observer.ended(asked, status, monotonic() - request.since)
 
     async def _answer(self, request: Request, route: Route | None, request_id: str) -> Response:
         try:
@@ -160,21 +201,10 @@ class App:
                     ((b"allow", allowed.encode()),),
                 )
             return await route.handle(request)
-        except DisconnectedError:
+        except (DisconnectedError, CallerGoneError):
             raise
-        except PredictionError as error:
-            logs.log(
-                logger, logging.ERROR, "the model failed", exc_info=error, request_id=request_id
-            )
-            return statuses.error_response(error, request.path)
-        except RequestError as error:
-            return statuses.error_response(error, request.path)
         except Exception as error:  # noqa: BLE001 (whatever it is, the client gets an answer)
-            logs.log(
-                logger, logging.ERROR, "a request failed", exc_info=error, request_id=request_id
-            )
-            text = f"internal error; the server's log has it under request id {request_id}"
-            return statuses.text_response(500, text, request.path)
+            return failures.response_to(error, request.path, request_id)
 
     def _not_found(self, path: str) -> Response:
         if path.startswith(f"{contract.V2}/models/"):
@@ -187,13 +217,13 @@ class App:
         )
 
     async def _ready(self, _: Request) -> Response:
-        return probes.ready(self.state)
+        return probes.ready(self._state)
 
     async def _v2_ready(self, _: Request) -> Response:
-        return probes.server_ready(self.state)
+        return probes.server_ready(self._state)
 
     async def _model_ready(self, _: Request) -> Response:
-        return probes.model_ready(self.state, self._identity.name)
+        return probes.model_ready(self._state, self._identity.name)
 
     async def _server_metadata(self, _: Request) -> Response:
         body = {
@@ -221,6 +251,7 @@ class App:
         return json_response(200, body)
 
     async def _metrics_page(self, _: Request) -> Response:
+        self._observer.flush()
         return probes.metrics_page()
 
     async def _openapi_page(self, _: Request) -> Response:
@@ -240,23 +271,31 @@ class App:
     async def _predict(self, request: Request) -> Response:
         request.model = self._identity.name
         request.expect_json()
-        batch, request.rows, single = self._model.decode_rows(await request.body())
-        outputs = await self._run(batch, request.rows)
-        return Response(200, self._model.encode_answers(outputs, single=single))
+        deadline = request.deadline(self._timeout_s)
+        body = await request.body()
+        batch, request.rows, single = await in_turns(
+            slices.decode_rows(self._model, body, self._max_rows)
+        )
+        outputs = await self._run(request, batch, deadline)
+        answers = slices.encode_answers(self._model, outputs, request.rows, single=single)
+        return Response(200, await in_turns(answers))
 
     async def _infer(self, request: Request) -> Response:
         request.model = self._identity.name
         header_length = request.header(b"inference-header-content-length")
         if header_length is None:
             request.expect_json()
+        deadline = request.deadline(self._timeout_s)
         body = await request.body()
-        infer = v2.parse(body, header_length, self._tensors)
+        infer = await in_turns(v2.parse(body, header_length, self._tensors))
         batch, request.rows = self._model.from_tensors(infer.tensors)
-        outputs = self._model.to_tensors(await self._run(batch, request.rows))
+        outputs = self._model.to_tensors(await self._run(request, batch, deadline))
         if self._model.signature is not self._signature:
             self._signature, self._tensors = self._model.signature, self._tensors_codec()
-        answer = self._tensors.response(
-            infer, outputs, model=self._identity.name, version=self._identity.version
+        answer = await in_turns(
+            self._tensors.response(
+                infer, outputs, model=self._identity.name, version=self._identity.version
+            )
         )
         if answer.header_length is None:
             return Response(200, answer.body)
@@ -264,11 +303,16 @@ class App:
         headers = ((b"inference-header-content-length", length),)
         return Response(200, answer.body, b"application/octet-stream", headers)
 
-    async def _run(self, batch: Any, rows: int) -> Any:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._batcher.submit(batch, rows, self._model.kind(batch))
-        except TimeoutError:
-            raise TimeoutExpiredError(
-                f"expected an answer within {self._timeout_s:g} s, the model gave none"
-            ) from None
+    async def _run(self, request: Request, batch: Any, deadline: float) -> Any:
+        if request.rows > self._inline_rows:
+            return await self._batcher.submit(
+                batch,
+                request.rows,
+                self._model.kind(batch),
+                deadline=deadline,
+                gone=request.gone,
+            )
+        started = monotonic()
+        outputs = self._model.run(batch)
+        self._observer.batch(Timing(request.rows, (0.0,), monotonic() - started))
+        return outputs

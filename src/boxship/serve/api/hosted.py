@@ -6,12 +6,13 @@ import secrets
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from boxship import contract
 from boxship.serve import logs, metrics
 from boxship.serve.api import probes
-from boxship.serve.api.observer import CLIENT_GONE, Identity, Observer
+from boxship.serve.api.observer import CLIENT_GONE, Asked, Identity, Observer
 from boxship.serve.lifecycle import Phase, State
 from boxship.serve.messages import (
     BodyLimits,
@@ -46,12 +47,16 @@ class HostedApp:
         *,
         counters: metrics.ServerMetrics,
     ) -> None:
-        self.state = State(Phase.READY)
+        self._state = State(Phase.READY)
         self._app = app
         self._identity = identity
         self._limits = BodyLimits(settings.max_body_size, settings.body_timeout_s)
         self._observer = Observer(identity, settings, counters)
         self._ours: frozenset[str] = frozenset()
+
+    def drain(self) -> None:
+        """Say unready, and close each connection with its next answer."""
+        self._state = State(Phase.DRAINING)
 
     async def find_routes(self, state: Mapping[str, Any]) -> None:
         """Ask the application once for each path of ours; a 404 or 405 means that it has none.
@@ -118,7 +123,7 @@ class HostedApp:
             await self._app(scope, receive, send)
             return
         path = scope["path"]
-        draining = self.state.phase is Phase.DRAINING
+        draining = self._state.phase is Phase.DRAINING
         if path in self._ours or (draining and path == contract.READY):
             await self._answer(Request(scope, receive, self._limits), send)
             return
@@ -126,17 +131,18 @@ class HostedApp:
 
     async def _answer(self, request: Request, send: Send) -> None:
         if request.path == contract.METRICS:
+            self._observer.flush()
             response = probes.metrics_page()
         elif request.path == contract.HEALTH:
             response = probes.health()
         else:
-            response = probes.ready(self.state)
-        close = self.state.phase is Phase.DRAINING
+            response = probes.ready(self._state)
+        close = self._state.phase is Phase.DRAINING
         headers = tracing_headers(request, request.request_id())
         await respond(send, request, response, headers, close=close)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began = self._observer.began()
+        self._observer.began()
         request = Request(scope, receive, self._limits)
         request.model = self._identity.name
         request_id = request.request_id()
@@ -156,20 +162,24 @@ class HostedApp:
                 request_id=request_id,
             )
         finally:
-            self._observer.ended(
-                request,
-                began,
-                route=_label(scope),
-                status=exchange.status,
-                request_id=request_id,
+            asked = Asked(
+                request.method,
+                _label(scope),
+                request.path,
+                request_id,
+                request.trace_id(),
+                request.model,
+                0,
+                scope.get("client"),
             )
+            self._observer.ended(asked, exchange.status, monotonic() - request.since)
 
     def _with_ours(self, request: Request, request_id: str, headers: list[Header]) -> list[Header]:
         given = {name.lower() for name, _ in headers}
         ours = tracing_headers(request, request_id)
         ours.append((contract.MODEL_VERSION_HEADER.encode(), self._identity.version.encode()))
         headers += [header for header in ours if header[0] not in given]
-        if self.state.phase is Phase.DRAINING:
+        if self._state.phase is Phase.DRAINING:
             headers = [header for header in headers if header[0].lower() != b"connection"]
             headers.append((b"connection", b"close"))
         return headers

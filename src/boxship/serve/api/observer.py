@@ -1,11 +1,11 @@
 """Counts and logs each request, whichever application answers it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from time import perf_counter
+from typing import NamedTuple
 
 from boxship.serve import logs, metrics
 from boxship.serve.batcher import Timing
-from boxship.serve.messages import Request
 from boxship.settings import ServeSettings
 
 CLIENT_GONE = 499
@@ -21,8 +21,25 @@ class Identity:
     digest: str
 
 
+class Asked(NamedTuple):
+    """What is counted and logged of one request.
+
+    ``route`` is a label of ours, ``path`` the client's own and without its query.
+    ``model`` is empty where none was asked, ``rows`` 0 where none were read.
+    """
+
+    method: str
+    route: str
+    path: str
+    request_id: str
+    trace_id: str
+    model: str
+    rows: int
+    client: tuple[str, int] | None
+
+
 class Observer:
-    """One application's metrics and access log."""
+    """One application's metrics and access log. Times are in seconds."""
 
     def __init__(
         self, identity: Identity, settings: ServeSettings, counters: metrics.ServerMetrics
@@ -31,32 +48,46 @@ class Observer:
         self._counters = counters
         self._access = logs.AccessLog(every=settings.access_log)
 
-    def began(self) -> float:
-        """A request has come; when, for ``ended``."""
+    def began(self) -> None:
+        """A request is in flight, until it has ``ended``."""
         self._counters.request_started()
-        return perf_counter()
 
-    def ended(
-        self, request: Request, began: float, *, route: str, status: int, request_id: str
-    ) -> None:
-        """It was answered, or its client has gone. ``route`` is a label of ours, never a path."""
-        seconds = perf_counter() - began
-        self._counters.request_finished(route, request.method, status, request.model, seconds)
-        client = request.scope.get("client")
+    def ended(self, asked: Asked, status: int, seconds: float) -> None:
+        """It was answered, or its client has gone."""
+        self._counters.request_finished(asked.route, asked.method, status, asked.model, seconds)
+        self.log(asked, status, seconds)
+
+    def inline(self, route: str) -> Callable[[int, float, float], None]:
+        """What counts a POST to ``route`` whose answer the model gave at once, with status 200.
+
+        It takes the rows, the time of the model's call and that of the whole request.
+        """
+        return self._counters.inline(route, self._identity.name)
+
+    def wants(self, status: int, seconds: float) -> bool:
+        """Whether such a request is to be logged."""
+        return self._access.wants(status, seconds)
+
+    def log(self, asked: Asked, status: int, seconds: float) -> None:
+        """One line of the access log, where it is of interest."""
         self._access.record(
-            method=request.method,
-            route=route,
-            path=request.path,
+            method=asked.method,
+            route=asked.route,
+            path=asked.path,
             status=status,
             seconds=seconds,
-            request_id=request_id,
-            trace_id=request.trace_id() or None,
-            model=request.model or None,
-            version=self._identity.version if request.model else None,
-            rows=request.rows or None,
-            remote=client[0] if client else None,
+            request_id=asked.request_id,
+            trace_id=asked.trace_id or None,
+            model=asked.model or None,
+            version=self._identity.version if asked.model else None,
+            rows=asked.rows or None,
+            remote=asked.client[0] if asked.client else None,
         )
 
     def batch(self, timing: Timing) -> None:
         """The model was called once."""
         self._counters.batch(self._identity.name, timing.rows, timing.queue_s, timing.compute_s)
+
+    def flush(self) -> None:
+        """Write what was counted to where every worker's counts are read."""
+        self._counters.flush()

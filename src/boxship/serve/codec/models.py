@@ -27,11 +27,13 @@ ASYNC_SLOTS = 64
 class ServedModel(Protocol):
     """What the routes need of a model.
 
-    ``runtime`` is what executes it, ``slots`` how many calls may be under way.
+    ``runtime`` is what executes it, ``slots`` how many calls may be under way,
+    ``large_slots`` how many more of larger batches than usual.
     """
 
     runtime: str
     slots: int
+    large_slots: int
 
     @property
     def signature(self) -> Signature:
@@ -55,6 +57,12 @@ class ServedModel(Protocol):
     def execute(self, batch: Any) -> Awaitable[Any]:
         """The model's answers to one batch."""
 
+    def execute_large(self, batch: Any) -> Awaitable[Any]:
+        """The same for a large one, where there are slots for such."""
+
+    def run(self, batch: Any) -> Any:
+        """The same at once, in the caller's thread."""
+
     def merge(self, batches: Sequence[Any]) -> Any:
         """Batches of one kind as one."""
 
@@ -63,7 +71,10 @@ class ServedModel(Protocol):
 
 
 class TensorModel:
-    """A runtime of tensors, called in a thread of its own; ``run_async`` is called in none."""
+    """A runtime of tensors, called in a thread of its own; ``run_async`` is called in none.
+
+    Batches of more rows than usual may have a second thread, where the runtime is reentrant.
+    """
 
     def __init__(
         self,
@@ -76,10 +87,13 @@ class TensorModel:
         self._run_async = run_async
         self.runtime = runtime.name
         self.batchable = runtime.batchable
+        self.reentrant = runtime.reentrant and run_async is None
+        self.large_slots = int(self.reentrant)
         self._runtime = runtime
         rows = runtime.signature.columns is not None
         self._rows = RowsCodec(runtime.signature, max_rows=max_rows) if rows else None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._large_thread = ThreadPoolExecutor(1, thread_name_prefix="model-large")
 
     @property
     def signature(self) -> Signature:
@@ -114,6 +128,10 @@ class TensorModel:
     def to_tensors(self, outputs: Tensors) -> Tensors:
         return outputs
 
+    def sample(self, rows: int) -> Tensors:
+        """A batch that the model accepts."""
+        return self._runtime.sample(rows)
+
     def kind(self, batch: Tensors) -> Hashable:
         if not self.batchable:
             return object()
@@ -121,16 +139,24 @@ class TensorModel:
 
     async def execute(self, batch: Tensors) -> Tensors:
         if self._run_async is not None:
-            outputs = await self._run_async(batch)
-        else:
-            loop = asyncio.get_running_loop()
-            outputs = await loop.run_in_executor(self._thread, self._runtime.run, batch)
+            return self._checked(batch, await self._run_async(batch))
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self.run, batch)
+
+    async def execute_large(self, batch: Tensors) -> Tensors:
+        return await asyncio.get_running_loop().run_in_executor(self._large_thread, self.run, batch)
+
+    def run(self, batch: Tensors) -> Tensors:
+        """The answers to a batch, from whichever thread asks."""
+        return self._checked(batch, self._runtime.run(batch))
+
+    def _checked(self, batch: Tensors, outputs: Tensors) -> Tensors:
+        """``outputs``, as many rows as the batch has; nobody is given another's."""
         if self.batchable:
-            rows = _rows_in(batch)
+            rows = (_rows_in(batch),)
             for name, array in outputs.items():
-                if array.shape[:1] != (rows,):
+                if array.shape[:1] != rows:
                     raise PredictionError(
-                        f"output {name}: expected {rows} rows, found the shape {array.shape}"
+                        f"output {name}: expected {rows[0]} rows, found the shape {array.shape}"
                     )
         return outputs
 
@@ -150,6 +176,8 @@ class ServiceModel:
     def __init__(self, runtime: ServiceRuntime, *, max_rows: int) -> None:
         self.runtime = runtime.name
         self.slots = ASYNC_SLOTS if runtime.is_async else 1
+        # Whether the user's code may run in two threads at once is not ours to say.
+        self.large_slots = 0
         self._runtime = runtime
         self._max_rows = max_rows
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="service")
@@ -181,9 +209,12 @@ class ServiceModel:
         if self._runtime.is_async:
             return await self._runtime.run_async(batch)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._run, batch)
+        return await loop.run_in_executor(self._thread, self.run, batch)
 
-    def _run(self, batch: list[Any]) -> list[Any]:
+    async def execute_large(self, batch: list[Any]) -> list[Any]:
+        return await self.execute(batch)
+
+    def run(self, batch: list[Any]) -> list[Any]:
         return self._runtime.run(batch)
 
     def merge(self, batches: Sequence[list[Any]]) -> list[Any]:
@@ -199,6 +230,7 @@ class _ArrayService:
 
     service: ServiceRuntime
     batchable: bool = True
+    reentrant: bool = False
 
     @property
     def name(self) -> str:

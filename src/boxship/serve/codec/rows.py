@@ -1,7 +1,8 @@
 """``/predict`` for models of tensors: JSON rows into arrays, arrays into JSON answers."""
 
 import re
-from collections.abc import Sequence
+import struct
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -15,6 +16,8 @@ from boxship.signature import NUMPY_DTYPES, Answer, Signature, TensorSpec
 
 # msgspec has no fields of such names.
 _UNUSUAL = re.compile(r'["\\\x00-\x1f]')
+_STRUCT_CODES = {"FP16": "e", "FP32": "f", "FP64": "d"}
+_astuple = msgspec.structs.astuple
 
 
 class RowsCodec:
@@ -31,6 +34,8 @@ class RowsCodec:
         }
         self._answers = signature.answers
         self._max_rows = max_rows
+        self._pack = _packer(self._columns, self._matrix)
+        self._fields = _single_fields(signature)
         self._decoders: tuple[Any, Any] | None = None
         if not any(_UNUSUAL.search(spec.name) for spec in self._columns):
             row = _row_type(self._columns)
@@ -43,15 +48,20 @@ class RowsCodec:
         Raises ``MalformedError`` on what is no JSON, ``InputError`` with every
         problem on JSON that does not fit the signature.
         """
+        if self._pack is not None and body[:1] == b"{" and self._decoders is not None:
+            try:
+                return self._pack(_astuple(self._decoders[0].decode(body))), 1, True
+            except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, struct.error):
+                pass  # missing, too large or wrong: the careful way tells which
         single = body.lstrip(b" \t\r\n")[:1] != b"["
         values = self._values(body, single=single)
         if not 0 < len(values) <= self._max_rows:
             raise InputError(explain.row_count(len(values), self._max_rows))
         try:
             tensors = self._as_matrix(values) if self._matrix else self._as_columns(values)
-        except OverflowError:
+        except OverflowError as error:
             # UINT64's upper bound is beyond what the decoder can check.
-            raise self._explained(body) from None
+            raise self._explained(body, error) from None
         return tensors, len(values), single
 
     def _values(self, body: bytes, *, single: bool) -> list[tuple[Any, ...]]:
@@ -61,9 +71,9 @@ class RowsCodec:
         one, many = self._decoders
         try:
             rows = [one.decode(body)] if single else many.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             # ValidationError is a DecodeError: say what is wrong, and all of it.
-            raise self._explained(body) from None
+            raise self._explained(body, error) from None
         return [msgspec.structs.astuple(row) for row in rows]
 
     def _values_slowly(self, body: bytes, *, single: bool) -> list[tuple[Any, ...]]:
@@ -73,8 +83,9 @@ class RowsCodec:
             raise InputError(*problems)
         return [tuple(row[spec.name] for spec in self._columns) for row in rows]
 
-    def _explained(self, body: bytes) -> InputError:
-        problems = explain.rows(json_input.parse(body), self._columns, self._max_rows)
+    def _explained(self, body: bytes, refusal: Exception) -> InputError:
+        content = json_input.reread(body, refusal)
+        problems = explain.rows(content, self._columns, self._max_rows)
         # Of a field that is given twice, only the last value shows there.
         return InputError(*problems or [Problem((), "rows with each field once", "others")])
 
@@ -103,6 +114,9 @@ class RowsCodec:
 
     def encode(self, outputs: Tensors, *, single: bool) -> bytes:
         """The runtime's outputs as one JSON object, or a list of them."""
+        if single and self._fields is not None:
+            values = {name: outputs[output].item(index) for name, output, index in self._fields}
+            return msgspec.json.encode(values)
         fields = [
             (answer.name, _column(answer, outputs[answer.output])) for answer in self._answers
         ]
@@ -112,6 +126,44 @@ class RowsCodec:
             for row in zip(*(column for _, column in fields), strict=True)
         ]
         return msgspec.json.encode(rows[0] if single else rows)
+
+
+def _packer(
+    columns: Sequence[TensorSpec], matrix: TensorSpec | None
+) -> Callable[[tuple[Any, ...]], Tensors] | None:
+    """Writes one row's numbers into a matrix of floats, with no array of objects between.
+
+    It raises ``struct.error`` for a missing value, ``OverflowError`` for a number that the
+    matrix's float cannot hold. None where the row is no matrix of floats.
+    """
+    if matrix is None or matrix.datatype not in _STRUCT_CODES:
+        return None
+    pack_into = struct.Struct(f"={len(columns)}{_STRUCT_CODES[matrix.datatype]}").pack_into
+    name, dtype, shape = matrix.name, np.dtype(NUMPY_DTYPES[matrix.datatype]), (1, len(columns))
+    size = dtype.itemsize * len(columns)
+
+    def pack(values: tuple[Any, ...]) -> Tensors:
+        # Some models refuse an array that they cannot write to, so no plain bytes.
+        buffer = bytearray(size)
+        pack_into(buffer, 0, *values)
+        return {name: np.ndarray(shape, dtype, buffer)}
+
+    return pack
+
+
+def _single_fields(signature: Signature) -> tuple[tuple[str, str, int], ...] | None:
+    """Name, output and position of each answer field, where one row's fields are all scalars."""
+    shapes = {spec.name: spec.shape for spec in signature.outputs}
+    fields = []
+    for answer in signature.answers:
+        shape = shapes.get(answer.output, ())
+        if answer.classes or not (
+            shape in ((-1,), (-1, 1))
+            or (len(shape) == 2 and answer.index is not None and 0 <= answer.index < shape[1])
+        ):
+            return None
+        fields.append((answer.name, answer.output, answer.index or 0))
+    return tuple(fields)
 
 
 def _row_type(columns: Sequence[TensorSpec]) -> type[msgspec.Struct]:

@@ -16,6 +16,7 @@ from boxship import json_input
 from boxship.errors import MISSING, InputError, MalformedError, Problem
 from boxship.runtimes.base import Array, Tensors
 from boxship.serve.codec import explain, tensor_bytes, tensor_json
+from boxship.serve.turns import Turns
 from boxship.signature import NUMPY_DTYPES, Datatype, TensorSpec, is_datatype
 
 
@@ -62,10 +63,10 @@ class InferResponse:
     header_length: int | None = None
 
 
-def parse(body: bytes, header_length: str | None, codec: "TensorsCodec") -> InferRequest:
+def parse(body: bytes, header_length: str | None, codec: "TensorsCodec") -> Turns[InferRequest]:
     """A request's body, read by the signature; ``header_length`` is the raw HTTP header.
 
-    Raises ``MalformedError`` for a body that is not what it says, ``InputError``
+    Large tensors are read in turns. Raises ``MalformedError`` for a body that is not what it says, ``InputError``
     with every problem for tensors that do not fit.
     """
     head, tail = _cut(body, header_length)
@@ -73,11 +74,12 @@ def parse(body: bytes, header_length: str | None, codec: "TensorsCodec") -> Infe
         request = _decoder.decode(head)
     except msgspec.ValidationError as error:
         raise InputError(_in_words(str(error))) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        json_input.parse(head)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        json_input.reread(head, error)
         raise MalformedError("expected an infer request in JSON, found broken JSON") from None
     binary = codec.wanted(request.outputs, request.parameters)
-    return InferRequest(request.id, codec.tensors(request.inputs, tail), binary)
+    tensors = yield from codec.tensors(request.inputs, tail)
+    return InferRequest(request.id, tensors, binary)
 
 
 def _cut(body: bytes, header_length: str | None) -> tuple[bytes, memoryview]:
@@ -147,7 +149,7 @@ class TensorsCodec:
             raise InputError(*problems)
         return chosen
 
-    def tensors(self, inputs: Sequence[_Input], tail: memoryview) -> Tensors:
+    def tensors(self, inputs: Sequence[_Input], tail: memoryview) -> Turns[Tensors]:
         """Every input as an array of its spec's datatype and rank."""
         problems: list[Problem | str] = []
         tensors: dict[str, Array] = {}
@@ -163,7 +165,7 @@ class TensorsCodec:
                 problems.append(Problem(("inputs", index, "name"), "each name once", "twice"))
                 continue
             try:
-                tensors[entry.name] = self._tensor(entry, raw, index)
+                tensors[entry.name] = yield from self._tensor(entry, raw, index)
             except InputError as error:
                 problems += error.problems
         if offset != len(tail):
@@ -183,7 +185,7 @@ class TensorsCodec:
             raise InputError(*problems[: json_input.MAX_PROBLEMS])
         return tensors
 
-    def _tensor(self, entry: _Input, raw: memoryview | None, index: int) -> Array:
+    def _tensor(self, entry: _Input, raw: memoryview | None, index: int) -> Turns[Array]:
         spec = self._by_name.get(entry.name)
         loc = ("inputs", index)
         if spec is None:
@@ -203,7 +205,7 @@ class TensorsCodec:
             nullable=spec.nullable,
         )
         if raw is None:
-            array = tensor_json.decode(bytes(entry.data), given, shape)
+            array = yield from tensor_json.decode_in_turns(bytes(entry.data), given, shape)
         elif bytes(entry.data):
             raise InputError(f"{entry.name}: expected data or binary_data_size, found both")
         else:
@@ -229,7 +231,7 @@ class TensorsCodec:
 
     def response(
         self, request: InferRequest, outputs: Tensors, *, model: str, version: str
-    ) -> InferResponse:
+    ) -> Turns[InferResponse]:
         """The answer to ``request``, with the outputs that it wants."""
         entries: list[dict[str, Any]] = []
         chunks: list[bytes] = []
@@ -244,7 +246,7 @@ class TensorsCodec:
                 chunks.append(tensor_bytes.encode(array, spec))
                 entry["parameters"] = {"binary_data_size": len(chunks[-1])}
             else:
-                entry["data"] = array.ravel().tolist()
+                entry["data"] = yield from tensor_json.encode_in_turns(array)
             entries.append(entry)
         head: dict[str, Any] = {"model_name": model, "model_version": version}
         if request.id:

@@ -14,9 +14,14 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from boxship import contract
+from boxship.serve.arrived import Answer, Arrived, DirectHandler
+from boxship.serve.messages import GONE, Header
+from boxship.serve.processes.direct_cycle import DirectCycle
 
 LINGER_S = 1.0
 """How long a connection that is about to close still listens to its client."""
+_DIRECT_TURNS = 16
+"""Requests of one client that may be answered in a row while others wait for their turn."""
 
 
 class Connection(HttpToolsProtocol):
@@ -26,14 +31,22 @@ class Connection(HttpToolsProtocol):
     """
 
     flow: FlowControl
-    cycle: RequestResponseCycle | None  # type: ignore[assignment]
+    cycle: RequestResponseCycle | DirectCycle | None  # type: ignore[assignment]
+    headers: list[Header]
     header_timeout_s = contract.HEADER_TIMEOUT_S
     counted: Callable[[int], None] = staticmethod(lambda _: None)
+    direct: DirectHandler | None = None
     _timer: asyncio.TimerHandle | None = None
     _in_headers = False
     _header_bytes = 0
     _refused = False
-    _running: RequestResponseCycle | None = None
+    _running: RequestResponseCycle | DirectCycle | None = None
+    _fresh = True
+    _client_ended = False
+    _undecided = False
+    _body = b""
+    _turns = 0
+    _active_at = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client that connects and says nothing is an idle one."""
@@ -55,16 +68,20 @@ class Connection(HttpToolsProtocol):
         self._unset_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Parse, then see whether the headers are still on their way."""
+        """Parse, then see whether the headers or the body are still on their way."""
         if self._refused:
             return
-        self._unset_keepalive_if_required()
-        unfinished = self.scope if self._in_headers else None
+        self._active_at = self.loop.time()
+        self._turns = 0
+        unfinished = self.headers if self._in_headers else None
         self._feed(data)
+        if self._undecided:
+            # Its body is not whole: a request of any size and pace, which ASGI is for.
+            self._decide_for_asgi()
         if self.transport.is_closing() or self._refused:
             return
         if self._in_headers:
-            self._header_bytes += len(data) if self.scope is unfinished else 0
+            self._header_bytes += len(data) if self.headers is unfinished else 0
             if self._header_bytes > contract.MAX_HEADER_BYTES:
                 self._refuse_headers()
             elif self._timer is None:
@@ -75,6 +92,8 @@ class Connection(HttpToolsProtocol):
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserError:
+                if self._undecided:
+                    self._decide_for_asgi()
                 # The headers' size is the one thing that stops the parser from our side.
                 if self._header_bytes > contract.MAX_HEADER_BYTES:
                     self._refuse_headers()
@@ -112,6 +131,7 @@ class Connection(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """A client that has sent all it has may still wait for its answer."""
+        self._client_ended = True
         latest = self._unanswered
         cut_off = self._in_headers or (latest is not None and latest.more_body)
         if cut_off and not self._refused:
@@ -121,9 +141,29 @@ class Connection(HttpToolsProtocol):
         latest.keep_alive = False
         return True
 
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that has been idle for so long; requests do not touch the timer."""
+        quiet_s = self.loop.time() - self._active_at
+        if self._in_headers or self._unanswered is not None:
+            quiet_s = 0.0
+        if quiet_s >= self.timeout_keep_alive:
+            super().timeout_keep_alive_handler()
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive - quiet_s, self.timeout_keep_alive_handler
+            )
+
+    def on_response_complete(self) -> None:
+        """The next request of the pipeline, if one waits; idle from now on if not."""
+        self._active_at = self.loop.time()
+        super().on_response_complete()
+
     def on_message_begin(self) -> None:
-        """The first byte of a request."""
-        super().on_message_begin()
+        """The first byte of a request. What ASGI is told of it is made when ASGI is asked."""
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+        self._fresh = False
         self._in_headers = True
         self._header_bytes = 0
 
@@ -131,28 +171,90 @@ class Connection(HttpToolsProtocol):
         """The last byte of the headers."""
         self._in_headers = False
         self._unset_timer()
-        self._header_bytes = len(self.url) + sum(len(one) + len(two) for one, two in self.headers)
+        self._header_bytes = len(self.url) + sum([len(one) + len(two) for one, two in self.headers])
         if self._header_bytes > contract.MAX_HEADER_BYTES:
             raise ValueError("headers too large")
-        if not self._declines_upgrade:
-            super().on_headers_complete()
+        if self._may_be_direct:
+            self._undecided = True
+            self._body = b""
+        elif not self._declines_upgrade:
+            self._tell_asgi()
+
+    @property
+    def _may_be_direct(self) -> bool:
+        """Whether this request may do without ASGI: a plain POST, with nothing before it."""
+        return (
+            self.direct is not None
+            and (self.cycle is None or self.cycle.response_complete)
+            and self._turns < _DIRECT_TURNS
+            and self.parser.get_method() == b"POST"
+            and self.parser.get_http_version() == "1.1"
+            and self.parser.should_keep_alive()
+            and not self.parser.should_upgrade()
+            and not self.expect_100_continue
+            and not self.flow.write_paused
+        )
+
+    def _tell_asgi(self) -> None:
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = url, headers, expects
+        self.scope["headers"] = headers
+        self.scope[GONE] = self._is_gone  # type: ignore[literal-required]
+        super().on_headers_complete()
+
+    def _decide_for_asgi(self) -> None:
+        self._undecided = False
+        self._tell_asgi()
+        if self._body:
+            super().on_body(self._body)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
+    def on_body(self, body: bytes) -> None:
+        """Some of the body, or all of it."""
+        if self._undecided:
+            self._body = self._body + body if self._body else body
+        else:
+            super().on_body(body)
+
     def on_message_complete(self) -> None:
         """The last byte of a request."""
-        if not self._declines_upgrade:
+        if self._undecided:
+            self._go_directly()
+        elif not self._declines_upgrade:
             super().on_message_complete()
+
+    def _go_directly(self) -> None:
+        arrived = Arrived(self.url, self.headers, self._body, self.client, self._is_gone)
+        answer = self.direct(arrived) if self.direct is not None else None
+        if answer is None:
+            self._decide_for_asgi()
+            super().on_message_complete()
+            return
+        self._undecided = False
+        if isinstance(answer, Answer):
+            self._turns += 1
+            self.server_state.total_requests += 1
+            self.transport.write(answer.data)
+        else:
+            self.cycle = self._running = DirectCycle(self.transport, self.on_response_complete)
+            task = self.loop.create_task(self.cycle.run(answer))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+    def _is_gone(self) -> bool:
+        return self._client_ended or self.transport.is_closing()
 
     @property
     def awaits_request(self) -> bool:
         """Whether a request has begun, or the first of a new connection may be on the way."""
-        return (self.cycle is None or self._in_headers) and not self._refused
+        return (self._fresh or self._in_headers) and not self._refused
 
     @property
-    def _unanswered(self) -> RequestResponseCycle | None:
+    def _unanswered(self) -> RequestResponseCycle | DirectCycle | None:
         """The latest request, if its answer is still to come."""
         return None if self.cycle is None or self.cycle.response_complete else self.cycle
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import uvicorn
 
+from boxship.serve.arrived import DirectHandler
 from boxship.serve.processes.connection import LINGER_S, Connection
 from boxship.serve.processes.listener import Acceptor
 from boxship.settings import ServeSettings
@@ -25,8 +26,13 @@ class HttpServer:
         *,
         lifespan: bool = False,
         counted: Callable[[int], None] = lambda _: None,
+        direct: DirectHandler | None = None,
     ) -> None:
-        own = {"header_timeout_s": settings.header_timeout_s, "counted": staticmethod(counted)}
+        own = {
+            "header_timeout_s": settings.header_timeout_s,
+            "counted": staticmethod(counted),
+            "direct": direct and staticmethod(direct),
+        }
         connection = type("Connection", (Connection,), own)
         config = uvicorn.Config(
             app,

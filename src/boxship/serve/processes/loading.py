@@ -15,15 +15,16 @@ from boxship.project import Project
 from boxship.runtimes.base import Runtime
 from boxship.runtimes.service import importing
 from boxship.runtimes.service.runtime import ServiceRuntime
-from boxship.serve import golden, logs, metrics
+from boxship.serve import golden, logs, metrics, warmup
 from boxship.serve.api.app import App
 from boxship.serve.api.hosted import HostedApp
 from boxship.serve.api.observer import Identity
 from boxship.serve.codec.models import ServedModel, TensorModel, of_service
 from boxship.serve.documents import openapi
-from boxship.serve.lifecycle import Phase, State
+from boxship.serve.lifecycle import Phase
 from boxship.serve.messages import Receive, Scope, Send
 from boxship.serve.processes.channel import Start
+from boxship.serve.warmup import WarmUp
 
 logger = logging.getLogger("boxship.serve")
 
@@ -31,7 +32,8 @@ logger = logging.getLogger("boxship.serve")
 class Application(Protocol):
     """An ASGI application that can be told to drain."""
 
-    state: State
+    def drain(self) -> None:
+        """Say unready, and close each connection with its next answer."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
@@ -87,7 +89,7 @@ class Loading:
         await runtime.warmup()
         await self._first_answer(runtime)
         model = of_service(runtime, max_rows=self._project.serve.max_rows)
-        return await self._proven(model, _described_by(runtime))
+        return await self._proven(model, _described_by(runtime), WarmUp())
 
     async def _first_answer(self, runtime: ServiceRuntime) -> None:
         """Ask once before anybody does; a service with no possible sample starts cold."""
@@ -106,21 +108,27 @@ class Loading:
         runtime = self._runtime(path)
         model = TensorModel(runtime, max_rows=self._project.serve.max_rows)
         self._enter(Phase.WARM_UP)
+        warm_up = WarmUp()
         try:
-            await model.execute(runtime.sample(1))
-            if runtime.batchable:
-                await model.execute(runtime.sample(2))
+            warm_up = await warmup.measure(model, max_batch_size=self._project.serve.max_batch_size)
         except RequestError as error:
             # A made-up row may not suit the model: worth knowing, not worth dying for.
             _warn_of_sample(error)
-        return await self._proven(model, {})
+        else:
+            self._notes.append(warm_up.sentence())
+            self._counters.warmed_up(
+                self._project.name, warm_up.call_s, warm_up.hop_s, warm_up.inline_rows
+            )
+        return await self._proven(model, {}, warm_up)
 
     def _runtime(self, path: Path) -> Runtime:
         """The runtime for what the file holds; its library is imported only now."""
         if formats.detect(path) is formats.Format.ONNX:
             from boxship.runtimes.onnx.runtime import OnnxRuntime
 
-            return OnnxRuntime(path, threads=self._start.threads, inputs=self._project.inputs)
+            runtime = OnnxRuntime(path, threads=self._start.threads, inputs=self._project.inputs)
+            self._notes += runtime.notes
+            return runtime
         loaded = pickles.load(
             path, trusted_modules=self._project.trust, trust_all=self._project.trust_all
         )
@@ -136,7 +144,9 @@ class Loading:
 
         return SklearnRuntime(loaded.model, inputs=self._project.inputs)
 
-    async def _proven(self, model: ServedModel, described: dict[str, Any]) -> Served:
+    async def _proven(
+        self, model: ServedModel, described: dict[str, Any], warm_up: WarmUp
+    ) -> Served:
         """The application, once the golden request has its answer."""
         if self._project.golden is not None:
             self._enter(Phase.GOLDEN)
@@ -147,6 +157,7 @@ class Loading:
             model,
             self._identity,
             self._project.serve,
+            warm_up=warm_up,
             openapi=lambda: self._openapi(model, described),
             counters=self._counters,
         )

@@ -21,7 +21,7 @@ import uvloop
 from boxship.errors import EXIT_MODEL, BoxshipError
 from boxship.serve import logs, metrics
 from boxship.serve.golden import GoldenMismatchError
-from boxship.serve.lifecycle import Phase, State
+from boxship.serve.lifecycle import Phase
 from boxship.serve.processes import channel
 from boxship.serve.processes.channel import Close, Drain, Failed, Loaded, Progress, Start, WorkerEnd
 from boxship.serve.processes.http import HttpServer
@@ -31,6 +31,8 @@ from boxship.serve.processes.spread import ConnectionTable
 logger = logging.getLogger("boxship.serve")
 
 _PR_SET_PDEATHSIG = 1
+_FLUSH_S = 0.05
+"""How old the counts may be that another worker's ``/metrics`` gives."""
 
 
 async def run(
@@ -38,7 +40,8 @@ async def run(
 ) -> None:
     """Load, say ready, serve until told to close."""
     began = perf_counter()
-    counters = metrics.ServerMetrics()
+    loop = asyncio.get_running_loop()
+    counters = metrics.ServerMetrics(partial(loop.call_later, _FLUSH_S))
 
     def enter(phase: Phase) -> None:
         control.send(Progress(phase))
@@ -56,6 +59,7 @@ async def run(
         start.project.serve,
         lifespan=served.lifespan,
         counted=partial(table.publish, start.slot),
+        direct=getattr(served.app, "direct", None),
     )
     await _started(server)
     if served.after_start is not None:
@@ -88,10 +92,10 @@ async def _serve_until_closed(server: HttpServer, served: Served, control: Worke
     while True:
         message = await _next(control)
         if isinstance(message, Drain):
-            served.app.state = State(Phase.DRAINING)
+            served.app.drain()
         if message is None or isinstance(message, Close):
             # None: the supervisor is gone, and with it everybody who would tell us to stop.
-            served.app.state = State(Phase.DRAINING)
+            served.app.drain()
             await server.close()
             return
 

@@ -1,0 +1,1 @@
+"""A trained model into ONNX, and the proof that both answer alike."""

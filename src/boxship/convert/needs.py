@@ -1,0 +1,25 @@
+"""The packages that converting needs, and that nothing else of Boxship does."""
+
+from importlib.util import find_spec
+
+from boxship.convert.errors import ConversionError
+from boxship.convert.instead import INSTALL
+
+_PACKAGES = {
+    "numpy": "numpy",
+    "sklearn": "scikit-learn",
+    "onnx": "onnx",
+    "onnxruntime": "onnxruntime",
+    "skl2onnx": "skl2onnx",
+}
+"""Module → package."""
+
+
+def check_packages() -> None:
+    """Raise ``ConversionError`` with every package that is missing. Imports none of them."""
+    missing = [package for module, package in _PACKAGES.items() if find_spec(module) is None]
+    if missing:
+        raise ConversionError(
+            f"Converting needs packages that are not installed: {', '.join(missing)}.",
+            tip=INSTALL,
+        )

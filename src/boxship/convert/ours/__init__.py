@@ -1,0 +1,1 @@
+"""Converters of our own, where those of skl2onnx lose something."""
