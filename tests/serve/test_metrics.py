@@ -74,7 +74,8 @@ def merged() -> Samples:
 
 ONE_REQUEST = """
 server.request_started()
-server.request_finished("/predict", "POST", 200, "churn", 0.004)
+server.request_ended()
+server.request_answered("/predict", "POST", 200, "churn", 0.004)
 """
 
 
@@ -232,7 +233,7 @@ def test_a_method_that_a_client_made_up_is_no_new_series(directory: Path) -> Non
     server = metrics.ServerMetrics()
     for number in range(50):
         server.request_started()
-        server.request_finished("/predict", f"BREW{number}", 405, "", 0.001)
+        server.request_answered("/predict", f"BREW{number}", 405, "", 0.001)
     series = {name: value for name, value in merged().items() if "requests_total" in name}
     assert series == {
         'boxship_requests_total{code="405",method="_OTHER",model="",route="/predict"}': 50
@@ -242,7 +243,7 @@ def test_a_method_that_a_client_made_up_is_no_new_series(directory: Path) -> Non
 def test_every_metric_of_ours_bears_the_name_and_a_help_text(directory: Path) -> None:
     server = metrics.ServerMetrics()
     server.request_started()
-    server.request_finished("/predict", "POST", 200, "churn", 0.01)
+    server.request_answered("/predict", "POST", 200, "churn", 0.01)
     server.batch("churn", 1, (0.1,), 0.1)
     server.model_loaded("churn", "1", "sha256:ab", "scikit-learn 1.7.2", 0.1)
     server.warmed_up("churn", {1: 0.001}, 0.0001, 0)

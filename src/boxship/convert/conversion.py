@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from threadpoolctl import threadpool_limits
+
 from boxship import proof as proofs
 from boxship.artifact import formats, pickles
 from boxship.artifact.digest import digest
@@ -80,7 +82,8 @@ def convert(order: Order) -> Report:
         # Only now may the file name modules that are the project's own.
         sys.path[:] = [*map(str, order.search_path), *sys.path]
     loaded = pickles.load(order.source, trusted_modules=order.trust, trust_all=order.trust_all)
-    with warnings.catch_warnings():
+    # One thread: many add in another order each time, and the figures would not repeat.
+    with warnings.catch_warnings(), threadpool_limits(limits=1):
         # What a model says to whoever calls it, such as about overflows, is no news here.
         warnings.simplefilter("ignore")
         return _converted(order, loaded)
@@ -95,7 +98,8 @@ def _converted(order: Order, loaded: pickles.LoadedPickle) -> Report:
         else distinct_rows(generate(loaded.model, signature, run=runtime.run)),
         signature,
     )
-    original = _Original(runtime, prepared(loaded.model), samples, blur(loaded.model))
+    model = prepared(loaded.model)
+    original = _Original(runtime, model, samples, blur(model))
     report = Report(
         source=order.source,
         source_bytes=order.source.stat().st_size,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Generic
 
-from boxship.errors import OverloadedError, PredictionError
+from boxship.errors import OverloadedError, PredictionError, RequestError
 from boxship.serve.costs import Costs
 from boxship.serve.deadlines import Deadlines
 from boxship.serve.lane import Batch, Call, Lane, Result, Waiting, expired
@@ -115,8 +115,9 @@ class Batcher(Generic[Batch, Result]):
         request waits or runs, ``CallerGoneError``, else what the model raises.
         """
         now = self._clock()
+        if refusal := self.refusal(rows, deadline):
+            raise refusal
         lane = self._lane(rows)
-        self._admit(lane, rows, deadline, now)
         loop = asyncio.get_running_loop()
         request: Waiting[Batch, Result] = Waiting(
             batch, rows, loop.create_future(), now, deadline, gone, lane.cuts if lane.free else -1
@@ -146,28 +147,30 @@ class Batcher(Generic[Batch, Result]):
     def _lane(self, rows: int) -> Lane[Batch, Result]:
         return self._large if rows > self._max_batch_size and self._large.slots else self._usual
 
-    def _admit(
-        self, lane: Lane[Batch, Result], rows: int, deadline: float | None, now: float
-    ) -> None:
+    def refusal(self, rows: int, deadline: float | None) -> RequestError | None:
+        """Why a request of ``rows`` rows would not be taken now, before anybody reads it."""
+        now = self._clock()
+        lane = self._lane(rows)
         if self._is_full() and not self._made_room(now):
-            raise OverloadedError(
+            return OverloadedError(
                 f"the queue is full: {self._max_queue_size} requests wait for the model",
                 retry_after_s=_whole(lane.wait_s(rows, now)),
             )
         if deadline is None:
-            return
+            return None
         if deadline <= now:
-            raise expired(deadline - now)
+            return expired(deadline - now)
         if lane.free and not lane.calls:
             # An idle model is always tried: else one slow call would have all others refused.
-            return
+            return None
         wait_s = lane.wait_s(rows, now)
         if now + wait_s > deadline:
-            raise OverloadedError(
+            return OverloadedError(
                 f"the model is busy: expected an answer within {deadline - now:.3g} s, "
                 f"but it would take about {wait_s:.3g} s",
                 retry_after_s=_whole(wait_s),
             )
+        return None
 
     def _is_full(self) -> bool:
         waiting = self._usual.count + self._large.count

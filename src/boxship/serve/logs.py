@@ -8,6 +8,7 @@ import traceback
 import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from time import monotonic
 from types import TracebackType
 from typing import Any, Literal
 
@@ -26,6 +27,8 @@ _PROBES = frozenset(
     }
 )
 MAX_PATH = 512
+MAX_LINES_PER_S = 100
+"""Of the access log, unless every request is logged."""
 _OFF = logging.CRITICAL + 1
 
 _encoder = msgspec.json.Encoder(enc_hook=repr)
@@ -86,10 +89,26 @@ class AccessLog:
         self._every = every
         self._slow_s = slow_s
         self._logger = logging.getLogger("boxship.access")
+        self._second = 0.0
+        self._lines = 0
+        self._left_out = 0
 
     def wants(self, status: int, seconds: float) -> bool:
         """Whether a request that ended so is of interest."""
         return status >= 400 or seconds >= self._slow_s or self._every
+
+    def _may_log(self) -> bool:
+        """Whether this second has a line left: in an overload, lines would cost the answers."""
+        now = monotonic()
+        if now - self._second >= 1:
+            if self._left_out:
+                text = "more requests failed or were slow than are logged"
+                log(self._logger, logging.WARNING, text, left_out=self._left_out)
+            self._second, self._lines, self._left_out = now, 0, 0
+        self._lines += 1
+        if self._lines > MAX_LINES_PER_S:
+            self._left_out += 1
+        return self._lines <= MAX_LINES_PER_S
 
     def record(
         self,
@@ -107,7 +126,7 @@ class AccessLog:
         remote: str | None = None,
     ) -> None:
         """Log one answered request where it is of interest. ``path`` has no query string."""
-        if not self.wants(status, seconds):
+        if not self.wants(status, seconds) or not (self._every or self._may_log()):
             return
         level = logging.INFO
         if status == 503 and route in _PROBES:

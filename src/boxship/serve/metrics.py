@@ -206,11 +206,15 @@ class ServerMetrics:
         self._in_flight.value += 1
         self._ledger.touched()
 
-    def request_finished(
+    def request_ended(self) -> None:
+        """One that was in flight is so no more."""
+        self._in_flight.value -= 1
+        self._ledger.touched()
+
+    def request_answered(
         self, route: str, method: str, code: int, model: str, seconds: float
     ) -> None:
-        """A started request was answered; ``model`` is empty where none was asked."""
-        self._in_flight.value -= 1
+        """A request was answered; ``model`` is empty where none was asked."""
         finished, duration = self._request(route, method, code, model)
         finished.count += 1
         duration.observe(seconds)

@@ -91,6 +91,9 @@ class Direct:
         since = monotonic()
         try:
             until = since + deadline_s(headers, self._timeout_s)
+            if not self._inline_rows and (refusal := self._batcher.refusal(1, until)):
+                # Before it is read: when there is too much, a refusal must cost next to nothing.
+                return self._refused(arrived, headers, since, refusal)
             batch, rows, single = self._model.decode_rows(arrived.body)
             if rows > self._inline_rows:
                 exchange = _Exchange(arrived, headers, since, until, rows, single)
@@ -107,6 +110,23 @@ class Direct:
         self._inline(rows, computed - started, seconds)
         if self._observer.wants(200, seconds):
             self._observer.log(self._asked(arrived, headers, identifier, rows), 200, seconds)
+        return Answer(data)
+
+    def _refused(
+        self, arrived: Arrived, headers: Mapping[bytes, bytes], since: float, error: RequestError
+    ) -> Answer:
+        response = statuses.error_response(error, contract.PREDICT)
+        identifier = request_id(headers)
+        data = self._written(
+            response.status,
+            response.content_type,
+            response.body,
+            headers,
+            identifier,
+            *response.headers,
+        )
+        asked = self._asked(arrived, headers, identifier, 0)
+        self._observer.answered(asked, response.status, monotonic() - since)
         return Answer(data)
 
     async def _through_batcher(self, exchange: _Exchange, batch: Any) -> Answer:

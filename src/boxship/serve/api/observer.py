@@ -54,7 +54,12 @@ class Observer:
 
     def ended(self, asked: Asked, status: int, seconds: float) -> None:
         """It was answered, or its client has gone."""
-        self._counters.request_finished(asked.route, asked.method, status, asked.model, seconds)
+        self._counters.request_ended()
+        self.answered(asked, status, seconds)
+
+    def answered(self, asked: Asked, status: int, seconds: float) -> None:
+        """A request was answered."""
+        self._counters.request_answered(asked.route, asked.method, status, asked.model, seconds)
         self.log(asked, status, seconds)
 
     def inline(self, route: str) -> Callable[[int, float, float], None]:

@@ -33,6 +33,7 @@ class HttpServer:
             "counted": staticmethod(counted),
             "direct": direct and staticmethod(direct),
         }
+        self._counted = counted
         connection = type("Connection", (Connection,), own)
         config = uvicorn.Config(
             app,
@@ -66,9 +67,13 @@ class HttpServer:
 
     def accept(self, sock: socket.socket, yields: Callable[[], bool] = lambda: False) -> Acceptor:
         """Take connections from ``sock`` from now on, where ``yields`` leaves them to us."""
-        self._acceptor = Acceptor(sock, self._connection, yields)
+        self._acceptor = Acceptor(sock, self._connection, yields, self._count)
         self._acceptor.resume()
         return self._acceptor
+
+    def _count(self, pending: int) -> None:
+        """Connections that are only just being made count at once: several are taken in a row."""
+        self._counted(len(self._server.server_state.connections) + pending)
 
     def _connection(self) -> asyncio.Protocol:
         config = self._server.config

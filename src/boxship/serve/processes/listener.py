@@ -18,6 +18,7 @@ _NO_INTERFACE = 2**31 - 1
 _RESOURCE_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _RETRY_S = 0.1
 _YIELD_S = 0.002
+_MOST_AT_ONCE = 16
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -67,7 +68,7 @@ class Acceptor:
     """Takes connections from a shared listening socket, one at a time.
 
     ``yields`` tells whether another process should have the next connection; it
-    gets a moment to take it.
+    gets a moment to take it. ``accepted`` hears how many connections are being made.
     """
 
     def __init__(
@@ -75,10 +76,12 @@ class Acceptor:
         sock: socket.socket,
         protocol_factory: Callable[[], asyncio.BaseProtocol],
         yields: Callable[[], bool] = lambda: False,
+        accepted: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._sock = sock
         self._protocol_factory = protocol_factory
         self._yields = yields
+        self._accepted = accepted
         self._loop = asyncio.get_running_loop()
         self._handshakes: set[asyncio.Task[object]] = set()
         self._pause: asyncio.TimerHandle | None = None
@@ -100,10 +103,12 @@ class Acceptor:
             self._loop.remove_reader(self._sock)
 
     def _on_readable(self) -> None:
-        if self._yields():
-            self._rest(_YIELD_S, self._take_turn)
-        else:
-            self._accept_one()
+        for _ in range(_MOST_AT_ONCE):
+            if self._yields():
+                self._rest(_YIELD_S, self._take_turn)
+                break
+            if not self._accept_one():
+                break
 
     def _take_turn(self) -> None:
         """Nobody may have wanted it: a connection never waits for longer than one yield."""
@@ -143,4 +148,5 @@ class Acceptor:
         )
         self._handshakes.add(task)
         task.add_done_callback(self._handshakes.discard)
+        self._accepted(len(self._handshakes))
         return True

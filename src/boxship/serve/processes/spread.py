@@ -11,6 +11,9 @@ import tempfile
 
 from boxship import contract
 
+_SLACK = 16
+"""One part in so many is no difference between two workers."""
+
 
 class ConnectionTable:
     """One number for each slot, in a file of no name that all processes have open."""
@@ -36,5 +39,9 @@ class ConnectionTable:
         self._counts[slot] = 0
 
     def others_have_fewer(self, slot: int) -> bool:
-        """Whether another worker holds fewer connections than ``slot``'s."""
-        return min(filter(None, self._counts), default=0) < self._counts[slot]
+        """Whether another worker holds clearly fewer connections than ``slot``'s.
+
+        Of few, one less counts; of many, more: who yields for each of a thousand takes long.
+        """
+        fewest = min(filter(None, self._counts), default=0)
+        return fewest + fewest // _SLACK < self._counts[slot]
