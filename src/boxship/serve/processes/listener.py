@@ -12,13 +12,15 @@ from boxship.errors import AddressError
 
 logger = logging.getLogger("boxship.listener")
 
+MOST_AT_ONCE = 16
+"""Connections that are taken in a row while others wait for their turn."""
+
 _BACKLOG = 2048
 _SO_BINDTOIFINDEX = 62
 _NO_INTERFACE = 2**31 - 1
 _RESOURCE_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _RETRY_S = 0.1
 _YIELD_S = 0.002
-_MOST_AT_ONCE = 16
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -65,7 +67,7 @@ def refuse_new_connections(sock: socket.socket) -> bool:
 
 
 class Acceptor:
-    """Takes connections from a shared listening socket, one at a time.
+    """Takes connections from a shared listening socket, a few at a time.
 
     ``yields`` tells whether another process should have the next connection; it
     gets a moment to take it. ``accepted`` hears how many connections are being made.
@@ -103,7 +105,7 @@ class Acceptor:
             self._loop.remove_reader(self._sock)
 
     def _on_readable(self) -> None:
-        for _ in range(_MOST_AT_ONCE):
+        for _ in range(MOST_AT_ONCE):
             if self._yields():
                 self._rest(_YIELD_S, self._take_turn)
                 break
