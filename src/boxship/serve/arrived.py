@@ -27,5 +27,13 @@ class Answer(NamedTuple):
     close: bool = False
 
 
-DirectHandler = Callable[[Arrived], "Answer | Coroutine[Any, Any, Answer] | None"]
-"""Answers at once, or later; None leaves the request to the ASGI application."""
+class Soon:
+    """An answer that comes before the event loop waits again; who wants it sets ``deliver``."""
+
+    __slots__ = ("deliver",)
+
+    deliver: Callable[[Answer], None]
+
+
+DirectHandler = Callable[[Arrived], "Answer | Soon | Coroutine[Any, Any, Answer] | None"]
+"""Answers at once, soon, or later; None leaves the request to the ASGI application."""

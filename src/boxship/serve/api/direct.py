@@ -6,7 +6,6 @@ it. One that is wrong goes the application's way, where the words for it are.
 """
 
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from time import monotonic
 from typing import Any
@@ -16,9 +15,10 @@ from boxship.errors import RequestError
 from boxship.serve import statuses
 from boxship.serve.api import failures
 from boxship.serve.api.observer import CLIENT_GONE, Asked, Identity, Observer
-from boxship.serve.arrived import Answer, Arrived
-from boxship.serve.batcher import Batcher
+from boxship.serve.arrived import Answer, Arrived, Soon
+from boxship.serve.batcher import Batcher, Timing
 from boxship.serve.codec.models import ServedModel
+from boxship.serve.inline import InlineCalls
 from boxship.serve.lane import CallerGoneError
 from boxship.serve.messages import (
     JSON,
@@ -41,16 +41,26 @@ _STATUS_LINES = {
 }
 
 
-@dataclass(slots=True)
-class _Exchange:
-    """A request that waits for the model, and what its answer needs of it."""
+class _Exchange(Soon):
+    """One request, and what its answer needs of it. It may wait for the end of a pass."""
 
-    arrived: Arrived
-    headers: Mapping[bytes, bytes]
-    since: float
-    until: float
-    rows: int
-    single: bool
+    __slots__ = ("_direct", "arrived", "headers", "since")
+
+    def __init__(
+        self, direct: "Direct", arrived: Arrived, headers: Mapping[bytes, bytes], since: float
+    ) -> None:
+        self._direct = direct
+        self.arrived = arrived
+        self.headers = headers
+        self.since = since
+
+    def answer(self, body: bytes) -> None:
+        """Say what the model said of the one row."""
+        self.deliver(self._direct.succeeded(self, body, 1))
+
+    def fail(self, error: Exception) -> None:
+        """Say what is wrong."""
+        self.deliver(self._direct.failed(self, error, 1))
 
 
 class Direct:
@@ -73,75 +83,97 @@ class Direct:
         self._timeout_s = settings.request_timeout_s
         self._max_bytes = min(settings.max_body_size, LARGE_BYTES)
         self._observer = observer
-        self._inline = observer.inline(contract.PREDICT)
+        self._count = observer.inline(contract.PREDICT)
         self._inline_rows = inline_rows
+        self._singles = model.single_rows if inline_rows else None
+        if self._singles is not None:
+            self._inline = InlineCalls(
+                self._singles.answer, max_rows=inline_rows, observe=observer.batch
+            )
         self._date = Date()
         fixed = f"{contract.MODEL_VERSION_HEADER}: {identity.version}\r\n"
         if identity.digest:
             fixed += f"{contract.MODEL_DIGEST_HEADER}: {identity.digest}\r\n"
         self._fixed = fixed.encode()
 
-    def __call__(self, arrived: Arrived) -> Answer | Coroutine[Any, Any, Answer] | None:
+    def __call__(self, arrived: Arrived) -> Answer | Soon | Coroutine[Any, Any, Answer] | None:
         """The answer, what will give it, or None where the application is to."""
         if self.draining or arrived.url != _PATH or len(arrived.body) > self._max_bytes:
             return None
         headers = dict(arrived.headers)
         if headers.get(b"content-type", JSON) != JSON or b"content-encoding" in headers:
             return None
-        since = monotonic()
+        exchange = _Exchange(self, arrived, headers, monotonic())
         try:
-            until = since + deadline_s(headers, self._timeout_s)
-            if not self._inline_rows and (refusal := self._batcher.refusal(1, until)):
-                # Before it is read: when there is too much, a refusal must cost next to nothing.
-                return self._refused(arrived, headers, since, refusal)
-            batch, rows, single = self._model.decode_rows(arrived.body)
-            if rows > self._inline_rows:
-                exchange = _Exchange(arrived, headers, since, until, rows, single)
-                return self._through_batcher(exchange, batch)
-            started = monotonic()
-            outputs = self._model.run(batch)
-            computed = monotonic()
-            body = self._model.encode_answers(outputs, single=single)
+            until = exchange.since + deadline_s(headers, self._timeout_s)
+            if self._inline_rows:
+                return self._inline_or_batched(exchange, until)
+            # Before it is read: when there is too much, a refusal must cost next to nothing.
+            refusal = self._batcher.refusal(1, until)
+            return self.failed(exchange, refusal) if refusal else self._batched(exchange, until)
         except RequestError:
             return None
-        identifier = request_id(headers)
-        data = self._written(200, JSON, body, headers, identifier)
-        seconds = monotonic() - since
-        self._inline(rows, computed - started, seconds)
+
+    def _inline_or_batched(
+        self, exchange: _Exchange, until: float
+    ) -> Answer | Soon | Coroutine[Any, Any, Answer]:
+        body = exchange.arrived.body
+        if self._singles is not None and (row := self._singles.pack(body)):
+            self._inline.add(row, exchange)
+            return exchange
+        batch, rows, single = self._model.decode_rows(body)
+        if rows > self._inline_rows:
+            return self._through_batcher(exchange, batch, rows, until, single=single)
+        started = monotonic()
+        outputs = self._model.run(batch)
+        computed = monotonic()
+        answer = self.succeeded(exchange, self._model.encode_answers(outputs, single=single), rows)
+        self._observer.batch(Timing(rows, (started - exchange.since,), computed - started))
+        return answer
+
+    def _batched(self, exchange: _Exchange, until: float) -> Coroutine[Any, Any, Answer]:
+        batch, rows, single = self._model.decode_rows(exchange.arrived.body)
+        return self._through_batcher(exchange, batch, rows, until, single=single)
+
+    def succeeded(self, exchange: _Exchange, body: bytes, rows: int) -> Answer:
+        """The response to a request whose model was called on the event loop."""
+        headers, identifier = exchange.headers, request_id(exchange.headers)
+        more = (_CLOSE,) if self.draining else ()
+        data = self._written(200, JSON, body, headers, identifier, *more)
+        seconds = monotonic() - exchange.since
+        self._count(seconds)
         if self._observer.wants(200, seconds):
-            self._observer.log(self._asked(arrived, headers, identifier, rows), 200, seconds)
-        return Answer(data)
+            asked = self._asked(exchange.arrived, headers, identifier, rows)
+            self._observer.log(asked, 200, seconds)
+        return Answer(data, self.draining)
 
-    def _refused(
-        self, arrived: Arrived, headers: Mapping[bytes, bytes], since: float, error: RequestError
-    ) -> Answer:
-        response = statuses.error_response(error, contract.PREDICT)
-        identifier = request_id(headers)
+    def failed(self, exchange: _Exchange, error: Exception, rows: int = 0) -> Answer:
+        """The response to a request that has no answer."""
+        headers, identifier = exchange.headers, request_id(exchange.headers)
+        response = failures.response_to(error, contract.PREDICT, identifier)
+        more = (*response.headers, _CLOSE) if self.draining else response.headers
         data = self._written(
-            response.status,
-            response.content_type,
-            response.body,
-            headers,
-            identifier,
-            *response.headers,
+            response.status, response.content_type, response.body, headers, identifier, *more
         )
-        asked = self._asked(arrived, headers, identifier, 0)
-        self._observer.answered(asked, response.status, monotonic() - since)
-        return Answer(data)
+        asked = self._asked(exchange.arrived, headers, identifier, rows)
+        self._observer.answered(asked, response.status, monotonic() - exchange.since)
+        return Answer(data, self.draining)
 
-    async def _through_batcher(self, exchange: _Exchange, batch: Any) -> Answer:
+    async def _through_batcher(
+        self, exchange: _Exchange, batch: Any, rows: int, until: float, *, single: bool
+    ) -> Answer:
         self._observer.began()
         headers, identifier = exchange.headers, request_id(exchange.headers)
         status: int | None = None
         try:
             outputs = await self._batcher.submit(
                 batch,
-                exchange.rows,
+                rows,
                 self._model.kind(batch),
-                deadline=exchange.until,
+                deadline=until,
                 gone=exchange.arrived.gone,
             )
-            response = Response(200, self._model.encode_answers(outputs, single=exchange.single))
+            response = Response(200, self._model.encode_answers(outputs, single=single))
         except CallerGoneError as error:
             # Unless it has closed its sending half only, and still reads.
             response = statuses.error_response(error, contract.PREDICT)
@@ -149,7 +181,7 @@ class Direct:
         except Exception as error:  # noqa: BLE001 (whatever it is, the client gets an answer)
             response = failures.response_to(error, contract.PREDICT, identifier)
         seconds = monotonic() - exchange.since
-        asked = self._asked(exchange.arrived, headers, identifier, exchange.rows)
+        asked = self._asked(exchange.arrived, headers, identifier, rows)
         self._observer.ended(asked, status or response.status, seconds)
         close = self.draining or status == CLIENT_GONE
         more = (*response.headers, _CLOSE) if close else response.headers

@@ -62,10 +62,10 @@ class Observer:
         self._counters.request_answered(asked.route, asked.method, status, asked.model, seconds)
         self.log(asked, status, seconds)
 
-    def inline(self, route: str) -> Callable[[int, float, float], None]:
-        """What counts a POST to ``route`` whose answer the model gave at once, with status 200.
+    def inline(self, route: str) -> Callable[[float], None]:
+        """What counts a POST to ``route`` that never was in flight, answered with status 200.
 
-        It takes the rows, the time of the model's call and that of the whole request.
+        It takes the seconds from its arrival to its answer.
         """
         return self._counters.inline(route, self._identity.name)
 

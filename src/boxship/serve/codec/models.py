@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import Any, Protocol
 
@@ -24,16 +25,30 @@ ASYNC_SLOTS = 64
 """Concurrent batches of an ``async def predict``, which waits for others rather than computes."""
 
 
+@dataclass(frozen=True)
+class SingleRows:
+    """A model's shortest way from one JSON object to another, for many requests at once.
+
+    ``pack`` reads a body, or leaves it to ``decode_rows`` and gives None; ``answer`` makes
+    packed rows into a body each, with one call in the caller's thread.
+    """
+
+    pack: Callable[[bytes], bytes | None]
+    answer: Callable[[Sequence[bytes]], Sequence[bytes]]
+
+
 class ServedModel(Protocol):
     """What the routes need of a model.
 
     ``runtime`` is what executes it, ``slots`` how many calls may be under way,
-    ``large_slots`` how many more of larger batches than usual.
+    ``large_slots`` how many more of larger batches than usual. ``single_rows`` is None
+    where rows are no matrix of numbers, or must not share a call.
     """
 
     runtime: str
     slots: int
     large_slots: int
+    single_rows: SingleRows | None
 
     @property
     def signature(self) -> Signature:
@@ -92,6 +107,9 @@ class TensorModel:
         self._runtime = runtime
         rows = runtime.signature.columns is not None
         self._rows = RowsCodec(runtime.signature, max_rows=max_rows) if rows else None
+        self.single_rows: SingleRows | None = None
+        if self._rows is not None and self.batchable:
+            self.single_rows = SingleRows(self._rows.pack, partial(self._answer, self._rows))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._large_thread = ThreadPoolExecutor(1, thread_name_prefix="model-large")
 
@@ -149,6 +167,9 @@ class TensorModel:
         """The answers to a batch, from whichever thread asks."""
         return self._checked(batch, self._runtime.run(batch))
 
+    def _answer(self, codec: RowsCodec, rows: Sequence[bytes]) -> Sequence[bytes]:
+        return codec.encode_each(self.run(codec.unpack(rows)))
+
     def _checked(self, batch: Tensors, outputs: Tensors) -> Tensors:
         """``outputs``, as many rows as the batch has; nobody is given another's."""
         if self.batchable:
@@ -178,6 +199,7 @@ class ServiceModel:
         self.slots = ASYNC_SLOTS if runtime.is_async else 1
         # Whether the user's code may run in two threads at once is not ours to say.
         self.large_slots = 0
+        self.single_rows: SingleRows | None = None
         self._runtime = runtime
         self._max_rows = max_rows
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="service")

@@ -34,7 +34,7 @@ class RowsCodec:
         }
         self._answers = signature.answers
         self._max_rows = max_rows
-        self._pack = _packer(self._columns, self._matrix)
+        self._packer = _packer(self._columns, self._matrix)
         self._fields = _single_fields(signature)
         self._decoders: tuple[Any, Any] | None = None
         if not any(_UNUSUAL.search(spec.name) for spec in self._columns):
@@ -48,11 +48,8 @@ class RowsCodec:
         Raises ``MalformedError`` on what is no JSON, ``InputError`` with every
         problem on JSON that does not fit the signature.
         """
-        if self._pack is not None and body[:1] == b"{" and self._decoders is not None:
-            try:
-                return self._pack(_astuple(self._decoders[0].decode(body))), 1, True
-            except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, struct.error):
-                pass  # missing, too large or wrong: the careful way tells which
+        if packed := self.pack(body):
+            return self.unpack((packed,)), 1, True
         single = body.lstrip(b" \t\r\n")[:1] != b"["
         values = self._values(body, single=single)
         if not 0 < len(values) <= self._max_rows:
@@ -63,6 +60,26 @@ class RowsCodec:
             # UINT64's upper bound is beyond what the decoder can check.
             raise self._explained(body, error) from None
         return tensors, len(values), single
+
+    def pack(self, body: bytes) -> bytes | None:
+        """One object's numbers as the matrix will hold them, with no array of objects between.
+
+        None for whatever else it is, right or wrong: ``decode`` tells.
+        """
+        if self._packer is None or self._decoders is None or body[:1] != b"{":
+            return None
+        try:
+            return self._packer(*_astuple(self._decoders[0].decode(body)))
+        except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, struct.error):
+            return None  # missing, too large or wrong
+
+    def unpack(self, rows: Sequence[bytes]) -> Tensors:
+        """Packed rows as the runtime's tensors."""
+        assert self._matrix is not None  # noqa: S101 (only a matrix's rows are ever packed)
+        dtype = NUMPY_DTYPES[self._matrix.datatype]
+        # Some models refuse an array that they cannot write to, so no plain bytes.
+        buffer = bytearray(b"".join(rows))
+        return {self._matrix.name: np.ndarray((len(rows), len(self._columns)), dtype, buffer)}
 
     def _values(self, body: bytes, *, single: bool) -> list[tuple[Any, ...]]:
         """Each row's values in the order of the columns."""
@@ -117,38 +134,35 @@ class RowsCodec:
         if single and self._fields is not None:
             values = {name: outputs[output].item(index) for name, output, index in self._fields}
             return msgspec.json.encode(values)
+        rows = self._answer_rows(outputs)
+        return msgspec.json.encode(rows[0] if single else rows)
+
+    def encode_each(self, outputs: Tensors) -> list[bytes]:
+        """The runtime's outputs as a JSON object for each row."""
+        return [msgspec.json.encode(row) for row in self._answer_rows(outputs)]
+
+    def _answer_rows(self, outputs: Tensors) -> list[dict[str, Any]]:
         fields = [
             (answer.name, _column(answer, outputs[answer.output])) for answer in self._answers
         ]
         names = [name for name, _ in fields]
-        rows = [
+        return [
             dict(zip(names, row, strict=True))
             for row in zip(*(column for _, column in fields), strict=True)
         ]
-        return msgspec.json.encode(rows[0] if single else rows)
 
 
 def _packer(
     columns: Sequence[TensorSpec], matrix: TensorSpec | None
-) -> Callable[[tuple[Any, ...]], Tensors] | None:
-    """Writes one row's numbers into a matrix of floats, with no array of objects between.
+) -> Callable[..., bytes] | None:
+    """Packs one row's numbers as a matrix of floats holds them.
 
     It raises ``struct.error`` for a missing value, ``OverflowError`` for a number that the
     matrix's float cannot hold. None where the row is no matrix of floats.
     """
     if matrix is None or matrix.datatype not in _STRUCT_CODES:
         return None
-    pack_into = struct.Struct(f"={len(columns)}{_STRUCT_CODES[matrix.datatype]}").pack_into
-    name, dtype, shape = matrix.name, np.dtype(NUMPY_DTYPES[matrix.datatype]), (1, len(columns))
-    size = dtype.itemsize * len(columns)
-
-    def pack(values: tuple[Any, ...]) -> Tensors:
-        # Some models refuse an array that they cannot write to, so no plain bytes.
-        buffer = bytearray(size)
-        pack_into(buffer, 0, *values)
-        return {name: np.ndarray(shape, dtype, buffer)}
-
-    return pack
+    return struct.Struct(f"={len(columns)}{_STRUCT_CODES[matrix.datatype]}").pack
 
 
 def _single_fields(signature: Signature) -> tuple[tuple[str, str, int], ...] | None:

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from boxship import contract
-from boxship.serve.arrived import Answer, Arrived, DirectHandler
+from boxship.serve.arrived import Answer, Arrived, DirectHandler, Soon
 from boxship.serve.messages import GONE, Header
 from boxship.serve.processes.direct_cycle import DirectCycle
 
@@ -158,6 +158,13 @@ class Connection(HttpToolsProtocol):
         self._active_at = self.loop.time()
         super().on_response_complete()
 
+    def _on_direct_answer(self) -> None:
+        """The same without ASGI: reading was never paused, and the timer looks by itself."""
+        self._active_at = self.loop.time()
+        self.server_state.total_requests += 1
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+
     def on_message_begin(self) -> None:
         """The first byte of a request. What ASGI is told of it is made when ASGI is asked."""
         self.url = b""
@@ -239,9 +246,12 @@ class Connection(HttpToolsProtocol):
             self._turns += 1
             self.server_state.total_requests += 1
             self.transport.write(answer.data)
+            return
+        cycle = self.cycle = self._running = DirectCycle(self.transport, self._on_direct_answer)
+        if isinstance(answer, Soon):
+            answer.deliver = cycle.deliver
         else:
-            self.cycle = self._running = DirectCycle(self.transport, self.on_response_complete)
-            task = self.loop.create_task(self.cycle.run(answer))
+            task = self.loop.create_task(cycle.run(answer))
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
 

@@ -7,6 +7,13 @@ from typing import Any
 from boxship.serve.arrived import Answer
 
 
+class _NobodyWaits:
+    """In the place of an event: what is to come of the request has come."""
+
+    def set(self) -> None:
+        """Wake nobody."""
+
+
 class DirectCycle:
     """What uvicorn's connection asks of a request under way, and the writing of its answer.
 
@@ -14,21 +21,26 @@ class DirectCycle:
     is written in one piece.
     """
 
+    __slots__ = ("_on_response", "_transport", "disconnected", "keep_alive", "response_complete")
+
     more_body = False
     response_started = False
     body = b""
+    message_event = _NobodyWaits()
 
     def __init__(self, transport: asyncio.Transport, on_response: Callable[[], None]) -> None:
         self.keep_alive = True
         self.disconnected = False
         self.response_complete = False
-        self.message_event = asyncio.Event()
         self._transport = transport
         self._on_response = on_response
 
     async def run(self, answering: Coroutine[Any, Any, Answer]) -> None:
-        """Write the answer once it is there; nobody reads it where the client has gone."""
-        answer = await answering
+        """Write the answer once it is there."""
+        self.deliver(await answering)
+
+    def deliver(self, answer: Answer) -> None:
+        """Write the answer; nobody reads it where the client has gone."""
         self.response_complete = True
         if self.disconnected or self._transport.is_closing():
             return

@@ -1,0 +1,117 @@
+"""Calls on the event loop: shared by what one pass has read, and each row its own answer."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, strategies as st
+
+from boxship.serve.batcher import Timing
+from boxship.serve.inline import InlineCalls
+
+POISON = 13
+
+
+@dataclass
+class Caller:
+    since: float = 0.0
+    answers: list[int] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
+
+    def answer(self, answer: int) -> None:
+        self.answers.append(answer)
+
+    def fail(self, error: Exception) -> None:
+        self.errors.append(error)
+
+
+class Model:
+    """Doubles; refuses a call with ``POISON`` in it."""
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    def __call__(self, rows: Sequence[int]) -> Sequence[int]:
+        self.calls.append(len(rows))
+        if POISON in rows:
+            raise ValueError(f"{POISON} is no number")
+        return [2 * row for row in rows]
+
+
+def answered(
+    passes: Sequence[Sequence[int]], *, max_rows: int = 64
+) -> tuple[list[Caller], Model, list[Timing]]:
+    """Each pass's rows are added within one pass of an event loop."""
+    model, callers, timings = Model(), [], list[Timing]()
+
+    async def run() -> None:
+        calls = InlineCalls[int, int](model, max_rows=max_rows, observe=timings.append)
+        for rows in passes:
+            for row in rows:
+                callers.append(Caller())
+                calls.add(row, callers[-1])
+            await asyncio.sleep(0)
+
+    asyncio.run(run())
+    return callers, model, timings
+
+
+def test_one_pass_is_one_call() -> None:
+    callers, model, timings = answered([[1, 2, 3], [4]])
+    assert [caller.answers for caller in callers] == [[2], [4], [6], [8]]
+    assert model.calls == [3, 1]
+    assert [(one.rows, len(one.queue_s)) for one in timings] == [(3, 3), (1, 1)]
+
+
+def test_nobody_waits_for_the_next_pass() -> None:
+    """The call is made before the event loop looks at its sockets again."""
+    caller = Caller()
+
+    async def run() -> None:
+        InlineCalls[int, int](Model(), max_rows=8).add(1, caller)
+        await asyncio.sleep(0)
+        assert caller.answers == [2]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("max_rows", "calls"), [(1, [1, 1, 1, 1, 1]), (2, [2, 2, 1]), (5, [5])])
+def test_a_call_holds_so_many_rows_at_most(max_rows: int, calls: list[int]) -> None:
+    _, model, _ = answered([[1, 2, 3, 4, 5]], max_rows=max_rows)
+    assert model.calls == calls
+
+
+def test_a_poisoned_row_fails_alone() -> None:
+    callers, _, _ = answered([[1, 2, POISON, 4, 5]])
+    assert [caller.answers for caller in callers] == [[2], [4], [], [8], [10]]
+    assert [str(error) for caller in callers for error in caller.errors] == ["13 is no number"]
+
+
+def test_too_few_answers_are_an_error_and_nobody_gets_anothers() -> None:
+    callers = [Caller() for _ in range(3)]
+
+    async def run() -> None:
+        calls = InlineCalls[int, int](lambda rows: rows[1:], max_rows=8)
+        for row, caller in enumerate(callers):
+            calls.add(row, caller)
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert [caller.answers for caller in callers] == [[], [], []]
+    assert all(len(caller.errors) == 1 for caller in callers)
+
+
+@given(
+    passes=st.lists(st.lists(st.integers(0, POISON), max_size=20), max_size=5),
+    max_rows=st.integers(1, 8),
+)
+def test_everybody_gets_one_answer_and_their_own(passes: list[list[int]], max_rows: int) -> None:
+    callers, model, timings = answered(passes, max_rows=max_rows)
+    rows = [row for one in passes for row in one]
+    assert len(callers) == len(rows)
+    for row, caller in zip(rows, callers, strict=True):
+        assert caller.answers == ([] if row == POISON else [2 * row])
+        assert len(caller.errors) == (row == POISON)
+    assert max(model.calls, default=0) <= max_rows
+    assert sum(one.rows for one in timings) == len(rows) - rows.count(POISON)
