@@ -292,12 +292,9 @@ def test_a_queue_of_callers_that_all_leave_at_once() -> None:
         others = [submit(batcher, row) for row in (1, 2)]
         await settled()
 
-        def leave() -> None:
-            for task in others:
-                task.cancel()
-
+        for task in others:
+            task.cancel()
         model.release()
-        asyncio.get_running_loop().call_soon(leave)
         assert await first == answers(0)
         await settled()
         assert [task.cancelled() for task in others] == [True, True]

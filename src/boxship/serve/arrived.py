@@ -1,7 +1,7 @@
 """A small request that has arrived whole, and what may answer it without ASGI."""
 
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from boxship.serve.messages import Header
 
@@ -27,13 +27,13 @@ class Answer(NamedTuple):
     close: bool = False
 
 
-class Soon:
-    """An answer that comes before the event loop waits again; who wants it sets ``deliver``."""
+class Later:
+    """An answer that is still to come; who wants it sets ``deliver``."""
 
     __slots__ = ("deliver",)
 
     deliver: Callable[[Answer], None]
 
 
-DirectHandler = Callable[[Arrived], "Answer | Soon | Coroutine[Any, Any, Answer] | None"]
-"""Answers at once, soon, or later; None leaves the request to the ASGI application."""
+DirectHandler = Callable[[Arrived], "Answer | Later | None"]
+"""Answers at once or later; None leaves the request to the ASGI application."""

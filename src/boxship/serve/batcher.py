@@ -10,15 +10,19 @@ import math
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Generic
+from typing import Generic, NamedTuple
 
 from boxship.errors import OverloadedError, PredictionError, RequestError
 from boxship.serve.costs import Costs
 from boxship.serve.deadlines import Deadlines
-from boxship.serve.lane import Batch, Call, Lane, Result, Waiting, expired
+from boxship.serve.lane import Batch, Call, Lane, Reply, Result, Waiting, expired
 
 _PURGE_S = 0.01
 """A full queue is searched for callers that have gone no oftener: refusals must stay cheap."""
+
+
+_CROWDED_S = 0.1
+"""So long after a refusal the next one is expected."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +31,15 @@ class Work(Generic[Batch, Result]):
 
     ``execute`` runs one; ``merge`` joins several into one, ``split`` cuts the
     answers of a merged batch by the rows of each. ``execute_large`` runs the batches
-    of the large lane, where there is one; without it ``execute`` does.
+    of the large lane, where there is one, ``execute_crowded`` the others while requests are
+    refused; without them ``execute`` does.
     """
 
     execute: Callable[[Batch], Awaitable[Result]]
     merge: Callable[[Sequence[Batch]], Batch]
     split: Callable[[Result, Sequence[int]], Sequence[Result]]
     execute_large: Callable[[Batch], Awaitable[Result]] | None = None
+    execute_crowded: Callable[[Batch], Awaitable[Result]] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,14 @@ class _Answers(Generic[Batch, Result]):
     rows: int
     started: float
     compute_s: float
+
+
+class _Standing(NamedTuple):
+    """A refusal of so many rows in so many seconds."""
+
+    error: OverloadedError
+    rows: int
+    budget_s: float
 
 
 class Batcher(Generic[Batch, Result]):
@@ -93,7 +107,8 @@ class Batcher(Generic[Batch, Result]):
         )
         self._lanes = (self._usual, self._large)
         self._draining = False
-        self._purged_at = -math.inf
+        self._standing: dict[Lane[Batch, Result], _Standing] = {}
+        self._purged_at = self._refused_at = -math.inf
         self._deadlines = Deadlines(self._lanes, clock)
 
     async def submit(
@@ -114,24 +129,54 @@ class Batcher(Generic[Batch, Result]):
         deadline, ``TimeoutExpiredError`` at the deadline whether the
         request waits or runs, ``CallerGoneError``, else what the model raises.
         """
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        lane, request = self._taken(batch, rows, kind, future, deadline=deadline, gone=gone)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            lane.remove(request)
+            raise
+
+    def enqueue(
+        self,
+        batch: Batch,
+        rows: int,
+        kind: Hashable,
+        reply: Reply[Result],
+        *,
+        deadline: float | None = None,
+        gone: Callable[[], bool] | None = None,
+    ) -> None:
+        """Like ``submit``, for those who want to be told at once and not in the next pass.
+
+        A refusal is raised; ``reply`` hears everything else.
+        """
+        self._taken(batch, rows, kind, reply, deadline=deadline, gone=gone)
+
+    def _taken(
+        self,
+        batch: Batch,
+        rows: int,
+        kind: Hashable,
+        reply: Reply[Result],
+        *,
+        deadline: float | None,
+        gone: Callable[[], bool] | None,
+    ) -> tuple[Lane[Batch, Result], Waiting[Batch, Result]]:
         now = self._clock()
         if refusal := self.refusal(rows, deadline):
-            raise refusal
+            raise refusal.with_traceback(None)
         lane = self._lane(rows)
-        loop = asyncio.get_running_loop()
+        first_cut = lane.cuts if lane.free else -1
         request: Waiting[Batch, Result] = Waiting(
-            batch, rows, loop.create_future(), now, deadline, gone, lane.cuts if lane.free else -1
+            batch, rows, reply, now, deadline, gone, first_cut, lane.promise_s(rows, now)
         )
         lane.append(request, kind)
         if deadline is not None:
             self._deadlines.add(deadline, now)
         if not lane.cut_planned and lane.free:
             self._plan_cut(lane)
-        try:
-            return await request.future
-        except asyncio.CancelledError:
-            lane.remove(request)
-            raise
+        return lane, request
 
     def predicted_wait_s(self, rows: int) -> float:
         """How long a request of ``rows`` rows would take from now to its answer, in seconds."""
@@ -148,9 +193,28 @@ class Batcher(Generic[Batch, Result]):
         return self._large if rows > self._max_batch_size and self._large.slots else self._usual
 
     def refusal(self, rows: int, deadline: float | None) -> RequestError | None:
-        """Why a request of ``rows`` rows would not be taken now, before anybody reads it."""
+        """Why a request of ``rows`` rows would not be taken now, before anybody reads it.
+
+        Within one pass of the event loop, who wants no less gets the same refusal: until its end
+        the queue only grows, and to find that out anew would cost more than all else.
+        """
         now = self._clock()
+        budget_s = math.inf if deadline is None else deadline - now
         lane = self._lane(rows)
+        standing = self._standing.get(lane)
+        if standing and rows >= standing.rows and 0 < budget_s <= standing.budget_s:
+            return standing.error
+        error = self._refusal(lane, rows, now, deadline)
+        if isinstance(error, OverloadedError):
+            self._refused_at = now
+            if not self._standing:
+                asyncio.get_running_loop().call_soon(self._standing.clear)
+            self._standing[lane] = _Standing(error, rows, budget_s)
+        return error
+
+    def _refusal(
+        self, lane: Lane[Batch, Result], rows: int, now: float, deadline: float | None
+    ) -> RequestError | None:
         if self._is_full() and not self._made_room(now):
             return OverloadedError(
                 f"the queue is full: {self._max_queue_size} requests wait for the model",
@@ -163,7 +227,10 @@ class Batcher(Generic[Batch, Result]):
         if lane.free and not lane.calls:
             # An idle model is always tried: else one slow call would have all others refused.
             return None
-        wait_s = lane.wait_s(rows, now)
+        wait_s = lane.promise_s(rows, now)
+        if not lane.starts_at_once(rows):
+            # The call that is about to start is made in any case, and the fuller the better.
+            wait_s += lane.late_s
         if now + wait_s > deadline:
             return OverloadedError(
                 f"the model is busy: expected an answer within {deadline - now:.3g} s, "
@@ -218,19 +285,15 @@ class Batcher(Generic[Batch, Result]):
             self._plan_cut(lane)
 
     async def _run(self, lane: Lane[Batch, Result]) -> None:
-        """One call, from its cut to its answers."""
+        """Calls, each from its cut to its answers, while a next one is due at once."""
         call = self._cut(lane)
-        if call is None:
-            return
-        call.task = asyncio.current_task()
-        requests = list(call.requests)
-        answers = await self._answers(lane, requests)
-        lane.answered(call, self._clock())
-        if lane.calls and not lane.cut_planned:
-            # The next call starts first: it may run in a thread while the callers are woken.
-            self._plan_cut(lane)
-        if answers is not None:
-            self._hand_out(answers)
+        while call is not None:
+            call.task = asyncio.current_task()
+            answers = await self._answers(lane, list(call.requests))
+            lane.answered(call, self._clock())
+            if answers is not None:
+                self._hand_out(answers)
+            call = self._cut(lane) if lane.calls and not lane.cut_planned else None
 
     async def _answers(
         self, lane: Lane[Batch, Result], requests: Sequence[Waiting[Batch, Result]]
@@ -243,8 +306,8 @@ class Batcher(Generic[Batch, Result]):
             return await self._called(lane, requests)
         except Exception as error:  # noqa: BLE001 (the caller gets it, whatever it is)
             if len(requests) == 1:
-                if not requests[0].future.done():
-                    requests[0].future.set_exception(error)
+                if not requests[0].reply.done():
+                    requests[0].reply.set_exception(error)
                 return None
         middle = len(requests) // 2
         for half in (requests[:middle], requests[middle:]):
@@ -278,6 +341,9 @@ class Batcher(Generic[Batch, Result]):
 
     async def _executed(self, lane: Lane[Batch, Result], batch: Batch) -> Result:
         try:
+            crowded = self._clock() - self._refused_at < _CROWDED_S
+            if crowded and lane is self._usual and self._work.execute_crowded is not None:
+                return await self._work.execute_crowded(batch)
             return await lane.execute(batch)
         except (Exception, GeneratorExit):
             raise
@@ -292,8 +358,8 @@ class Batcher(Generic[Batch, Result]):
 
     def _hand_out(self, answers: _Answers[Batch, Result]) -> None:
         for request, part in zip(answers.requests, answers.parts, strict=True):
-            if not request.future.done():
-                request.future.set_result(part)
+            if not request.reply.done():
+                request.reply.set_result(part)
         # Counting can wait until the callers are woken and the next call runs.
         asyncio.get_running_loop().call_soon(self._count, answers)
 

@@ -1,9 +1,9 @@
 """The requests that wait for the model, in the calls that they will share."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from boxship.errors import RequestError, TimeoutExpiredError
 from boxship.serve.company import Company
@@ -11,29 +11,48 @@ from boxship.serve.costs import Costs
 
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
+Result_contra = TypeVar("Result_contra", contravariant=True)
 
 _CAUTION = 1.5
 """A call may take that many times its mean, and one that lags makes everyone behind it late."""
+
+_WEIGHT = 0.25
+"""Of the newest delay in the mean of those that nobody had predicted."""
 
 
 class CallerGoneError(RequestError):
     """The client has gone while its request waited; nobody reads the answer."""
 
 
+class Reply(Protocol[Result_contra]):
+    """What a caller is told, once: a future, or whatever acts at once."""
+
+    def done(self) -> bool:
+        """Whether it was told."""
+
+    def set_result(self, result: Result_contra, /) -> None:
+        """The answer to its batch. It must not raise."""
+
+    def set_exception(self, exception: Exception, /) -> None:
+        """Why there is none. It must not raise."""
+
+
 @dataclass(eq=False, slots=True)
 class Waiting(Generic[Batch, Result]):
     """One request, from its arrival to its answer. Times are the batcher's clock's, in seconds.
 
-    ``first_cut`` is the number of the cut that takes it at once, -1 where a call runs before it.
+    ``first_cut`` is the number of the cut that takes it at once, -1 where a call runs before it;
+    ``promised_s`` how long it would take by the costs of calls alone.
     """
 
     batch: Batch
     rows: int
-    future: asyncio.Future[Result]
+    reply: Reply[Result]
     since: float
     deadline: float | None
     gone: Callable[[], bool] | None
     first_cut: int
+    promised_s: float = 0.0
     call: "Call[Batch, Result] | None" = field(default=None, repr=False)
 
     def dropped(self, now: float, *, ask: bool) -> bool:
@@ -41,13 +60,13 @@ class Waiting(Generic[Batch, Result]):
 
         ``ask`` for what costs more: whether its client has gone.
         """
-        if self.future.done():
+        if self.reply.done():
             return True
         if self.deadline is not None and self.deadline <= now:
-            self.future.set_exception(expired(self.deadline - self.since))
+            self.reply.set_exception(expired(self.deadline - self.since))
             return True
         if ask and self.gone is not None and self.gone():
-            self.future.set_exception(
+            self.reply.set_exception(
                 CallerGoneError("expected a client that waits for its answer, found it gone")
             )
             return True
@@ -99,6 +118,7 @@ class Lane(Generic[Batch, Result]):
         self._costs = costs
         self._max_batch_size = max_batch_size
         self.company = Company()
+        self.late_s = 0.0
 
     @property
     def free(self) -> bool:
@@ -108,6 +128,10 @@ class Lane(Generic[Batch, Result]):
     def starting(self) -> int:
         """How many requests have a slot already, and only await the end of the pass or company."""
         return len(next(iter(self.calls)).requests) if self.free and self.calls else 0
+
+    def starts_at_once(self, rows: int) -> bool:
+        """Whether the next call has a slot already, and room for so many rows more."""
+        return self.free and len(self.calls) <= 1 and self.rows + rows <= self._max_batch_size
 
     def append(self, request: Waiting[Batch, Result], kind: Hashable) -> None:
         """Take a request: into the last call if it may share it, else into a new one."""
@@ -136,8 +160,17 @@ class Lane(Generic[Batch, Result]):
 
     def drop(self, now: float, *, ask: bool) -> None:
         """Forget all who wait for nothing any more."""
-        for request in [one for one in self.waiting() if one.dropped(now, ask=ask)]:
+        gone = [one for one in self.waiting() if one.dropped(now, ask=ask)]
+        for request in gone:
             self.remove(request)
+        late = [one for one in gone if one.deadline is not None and one.deadline <= now]
+        if late:
+            self._learn(late, now)
+
+    def _learn(self, requests: Iterable[Waiting[Batch, Result]], now: float) -> None:
+        """See how much later than promised the latest of them is."""
+        late_s = max([now - one.since - one.promised_s for one in requests])
+        self.late_s = max(0.0, self.late_s + _WEIGHT * (late_s - self.late_s))
 
     def waiting(self) -> Iterator[Waiting[Batch, Result]]:
         """Every request in the queue."""
@@ -175,6 +208,8 @@ class Lane(Generic[Batch, Result]):
     def answered(self, call: Call[Batch, Result], now: float) -> None:
         """A call has ended, and its callers get their answers. They may come again soon."""
         self.running.discard(call)
+        if call.requests:
+            self._learn(call.requests, now)
         self.company.expect(len(call.requests) + self.count, call.rows + self.rows, now)
         call.requests.clear()
 
@@ -203,9 +238,14 @@ class Lane(Generic[Batch, Result]):
     def wait_s(self, rows: int, now: float) -> float:
         """How long a new request of ``rows`` rows would take, its own call included.
 
-        What is left of the calls that run, the queued ones at the mean of their rows, and
-        its own. Kinds are not looked at.
+        What is left of the calls that run, the queued ones at the mean of their rows, its own,
+        and what others lately had to wait beyond that: for an event loop with too much to do,
+        say. Kinds are not looked at.
         """
+        return self.promise_s(rows, now) + self.late_s
+
+    def promise_s(self, rows: int, now: float) -> float:
+        """The same by the costs of calls alone."""
         predict = self._costs.predict
         left_s = 0.0
         if not self.free:

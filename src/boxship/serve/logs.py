@@ -8,6 +8,7 @@ import traceback
 import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from time import monotonic
 from types import TracebackType
 from typing import Any, Literal
@@ -94,21 +95,24 @@ class AccessLog:
         self._left_out = 0
 
     def wants(self, status: int, seconds: float) -> bool:
-        """Whether a request that ended so is of interest."""
-        return status >= 400 or seconds >= self._slow_s or self._every
+        """Whether a request that ended so is of interest, and this second has a line left for it.
 
-    def _may_log(self) -> bool:
-        """Whether this second has a line left: in an overload, lines would cost the answers."""
+        In an overload, lines would cost the answers.
+        """
+        if self._every:
+            return True
+        if status < HTTPStatus.BAD_REQUEST and seconds < self._slow_s:
+            return False
         now = monotonic()
         if now - self._second >= 1:
             if self._left_out:
                 text = "more requests failed or were slow than are logged"
                 log(self._logger, logging.WARNING, text, left_out=self._left_out)
             self._second, self._lines, self._left_out = now, 0, 0
-        self._lines += 1
-        if self._lines > MAX_LINES_PER_S:
-            self._left_out += 1
-        return self._lines <= MAX_LINES_PER_S
+        if self._lines < MAX_LINES_PER_S:
+            return True
+        self._left_out += 1
+        return False
 
     def record(
         self,
@@ -125,9 +129,10 @@ class AccessLog:
         rows: int | None = None,
         remote: str | None = None,
     ) -> None:
-        """Log one answered request where it is of interest. ``path`` has no query string."""
-        if not self.wants(status, seconds) or not (self._every or self._may_log()):
+        """Log one answered request, if it is wanted. ``path`` has no query string."""
+        if not self.wants(status, seconds):
             return
+        self._lines += 1
         level = logging.INFO
         if status == 503 and route in _PROBES:
             level = logging.DEBUG

@@ -76,6 +76,7 @@ class App:
             Work(
                 execute=model.execute,
                 execute_large=model.execute_large,
+                execute_crowded=model.execute_crowded,
                 merge=model.merge,
                 split=model.split,
             ),

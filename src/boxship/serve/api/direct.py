@@ -5,17 +5,17 @@ than a small model's answer. A request that came whole and in plain JSON needs n
 it. One that is wrong goes the application's way, where the words for it are.
 """
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from time import monotonic
 from typing import Any
 
 from boxship import contract
-from boxship.errors import RequestError
+from boxship.errors import OverloadedError, RequestError
 from boxship.serve import statuses
 from boxship.serve.api import failures
 from boxship.serve.api.observer import CLIENT_GONE, Asked, Identity, Observer
-from boxship.serve.arrived import Answer, Arrived, Soon
+from boxship.serve.arrived import Answer, Arrived, Later
 from boxship.serve.batcher import Batcher, Timing
 from boxship.serve.codec.models import ServedModel
 from boxship.serve.inline import InlineCalls
@@ -23,7 +23,6 @@ from boxship.serve.lane import CallerGoneError
 from boxship.serve.messages import (
     JSON,
     Date,
-    Header,
     Response,
     deadline_s,
     request_id,
@@ -34,14 +33,14 @@ from boxship.settings import ServeSettings
 
 _PATH = contract.PREDICT.encode()
 _TRACEPARENT = contract.TRACEPARENT_HEADER.encode()
-_CLOSE = (b"connection", b"close")
+_CLOSE = b"connection: close\r\n"
 _STATUS_LINES = {
     status.value: b"HTTP/1.1 %d %b" % (status.value, status.phrase.encode())
     for status in HTTPStatus
 }
 
 
-class _Exchange(Soon):
+class _Exchange(Later):
     """One request, and what its answer needs of it. It may wait for the end of a pass."""
 
     __slots__ = ("_direct", "arrived", "headers", "since")
@@ -60,7 +59,33 @@ class _Exchange(Soon):
 
     def fail(self, error: Exception) -> None:
         """Say what is wrong."""
-        self.deliver(self._direct.failed(self, error, 1))
+        self.deliver(self._direct.failed(self, error))
+
+
+class _Batched(Later):
+    """A request that waits for the batcher, which tells it as it would a future."""
+
+    __slots__ = ("_direct", "_done", "_exchange", "_rows", "_single")
+
+    def __init__(self, direct: "Direct", exchange: _Exchange, rows: int, *, single: bool) -> None:
+        self._direct = direct
+        self._exchange = exchange
+        self._rows = rows
+        self._single = single
+        self._done = False
+
+    def done(self) -> bool:
+        return self._done
+
+    def set_result(self, outputs: Any) -> None:
+        self._done = True
+        self.deliver(
+            self._direct.batched_answer(self._exchange, outputs, self._rows, single=self._single)
+        )
+
+    def set_exception(self, error: Exception) -> None:
+        self._done = True
+        self.deliver(self._direct.batched_failure(self._exchange, error, self._rows))
 
 
 class Direct:
@@ -77,13 +102,16 @@ class Direct:
         inline_rows: int,
     ) -> None:
         self.draining = False
+        self._resting = False
         self._model = model
         self._batcher = batcher
         self._name = identity.name
         self._timeout_s = settings.request_timeout_s
         self._max_bytes = min(settings.max_body_size, LARGE_BYTES)
         self._observer = observer
-        self._count = observer.inline(contract.PREDICT)
+        self._count = observer.counter_of(contract.PREDICT, 200)
+        self._count_refused = observer.counter_of(contract.PREDICT, 503)
+        self._refusal: tuple[OverloadedError | None, Response] = None, Response(503, b"")
         self._inline_rows = inline_rows
         self._singles = model.single_rows if inline_rows else None
         if self._singles is not None:
@@ -96,7 +124,7 @@ class Direct:
             fixed += f"{contract.MODEL_DIGEST_HEADER}: {identity.digest}\r\n"
         self._fixed = fixed.encode()
 
-    def __call__(self, arrived: Arrived) -> Answer | Soon | Coroutine[Any, Any, Answer] | None:
+    def __call__(self, arrived: Arrived) -> Answer | Later | None:
         """The answer, what will give it, or None where the application is to."""
         if self.draining or arrived.url != _PATH or len(arrived.body) > self._max_bytes:
             return None
@@ -109,21 +137,23 @@ class Direct:
             if self._inline_rows:
                 return self._inline_or_batched(exchange, until)
             # Before it is read: when there is too much, a refusal must cost next to nothing.
-            refusal = self._batcher.refusal(1, until)
-            return self.failed(exchange, refusal) if refusal else self._batched(exchange, until)
+            if refusal := self._batcher.refusal(1, until):
+                raise refusal.with_traceback(None)
+            batch, rows, single = self._model.decode_rows(arrived.body)
+            return self._batched(exchange, batch, rows, until, single=single)
+        except OverloadedError as error:
+            return self._refused(exchange, error)
         except RequestError:
             return None
 
-    def _inline_or_batched(
-        self, exchange: _Exchange, until: float
-    ) -> Answer | Soon | Coroutine[Any, Any, Answer]:
+    def _inline_or_batched(self, exchange: _Exchange, until: float) -> Answer | Later:
         body = exchange.arrived.body
         if self._singles is not None and (row := self._singles.pack(body)):
             self._inline.add(row, exchange)
             return exchange
         batch, rows, single = self._model.decode_rows(body)
         if rows > self._inline_rows:
-            return self._through_batcher(exchange, batch, rows, until, single=single)
+            return self._batched(exchange, batch, rows, until, single=single)
         started = monotonic()
         outputs = self._model.run(batch)
         computed = monotonic()
@@ -131,64 +161,76 @@ class Direct:
         self._observer.batch(Timing(rows, (started - exchange.since,), computed - started))
         return answer
 
-    def _batched(self, exchange: _Exchange, until: float) -> Coroutine[Any, Any, Answer]:
-        batch, rows, single = self._model.decode_rows(exchange.arrived.body)
-        return self._through_batcher(exchange, batch, rows, until, single=single)
+    def _batched(
+        self, exchange: _Exchange, batch: Any, rows: int, until: float, *, single: bool
+    ) -> Later:
+        batched = _Batched(self, exchange, rows, single=single)
+        self._batcher.enqueue(
+            batch,
+            rows,
+            self._model.kind(batch),
+            batched,
+            deadline=until,
+            gone=exchange.arrived.gone,
+        )
+        self._observer.began()
+        return batched
+
+    def batched_answer(
+        self, exchange: _Exchange, outputs: Any, rows: int, *, single: bool
+    ) -> Answer:
+        """The response to a request whose batch the model has answered."""
+        try:
+            response = Response(200, self._model.encode_answers(outputs, single=single))
+        except Exception as error:  # noqa: BLE001 (whatever it is, the client gets an answer)
+            return self.batched_failure(exchange, error, rows)
+        return self._left(exchange, response, rows, response.status, close=self.draining)
+
+    def batched_failure(self, exchange: _Exchange, error: Exception, rows: int) -> Answer:
+        """The response to one whose batch has no answer."""
+        response = failures.response_to(error, contract.PREDICT, request_id(exchange.headers))
+        # Its client may have closed its sending half only, and still read.
+        gone = isinstance(error, CallerGoneError)
+        status = CLIENT_GONE if gone else response.status
+        return self._left(exchange, response, rows, status, close=gone or self.draining)
+
+    def _left(
+        self, exchange: _Exchange, response: Response, rows: int, status: int, *, close: bool
+    ) -> Answer:
+        """Write, count and log the response to a request that was in flight."""
+        headers, identifier = exchange.headers, request_id(exchange.headers)
+        asked = self._asked(exchange.arrived, headers, identifier, rows)
+        self._observer.ended(asked, status, monotonic() - exchange.since)
+        return Answer(self._written(response, headers, identifier, close=close), close)
+
+    def _refused(self, exchange: _Exchange, error: OverloadedError) -> Answer:
+        """Say that it is too much. One error stands for all of a pass, and so does its response."""
+        if error is not self._refusal[0]:
+            self._refusal = error, statuses.error_response(error, contract.PREDICT)
+        return self._ended(exchange, self._refusal[1], 0, self._count_refused)
+
+    def failed(self, exchange: _Exchange, error: Exception) -> Answer:
+        """The response to one row that the model could not be asked about."""
+        response = failures.response_to(error, contract.PREDICT, request_id(exchange.headers))
+        count = self._observer.counter_of(contract.PREDICT, response.status)
+        return self._ended(exchange, response, 1, count)
 
     def succeeded(self, exchange: _Exchange, body: bytes, rows: int) -> Answer:
         """The response to a request whose model was called on the event loop."""
-        headers, identifier = exchange.headers, request_id(exchange.headers)
-        more = (_CLOSE,) if self.draining else ()
-        data = self._written(200, JSON, body, headers, identifier, *more)
-        seconds = monotonic() - exchange.since
-        self._count(seconds)
-        if self._observer.wants(200, seconds):
-            asked = self._asked(exchange.arrived, headers, identifier, rows)
-            self._observer.log(asked, 200, seconds)
-        return Answer(data, self.draining)
+        return self._ended(exchange, Response(200, body), rows, self._count)
 
-    def failed(self, exchange: _Exchange, error: Exception, rows: int = 0) -> Answer:
-        """The response to a request that has no answer."""
-        headers, identifier = exchange.headers, request_id(exchange.headers)
-        response = failures.response_to(error, contract.PREDICT, identifier)
-        more = (*response.headers, _CLOSE) if self.draining else response.headers
-        data = self._written(
-            response.status, response.content_type, response.body, headers, identifier, *more
-        )
-        asked = self._asked(exchange.arrived, headers, identifier, rows)
-        self._observer.answered(asked, response.status, monotonic() - exchange.since)
-        return Answer(data, self.draining)
-
-    async def _through_batcher(
-        self, exchange: _Exchange, batch: Any, rows: int, until: float, *, single: bool
+    def _ended(
+        self, exchange: _Exchange, response: Response, rows: int, count: Callable[[float], None]
     ) -> Answer:
-        self._observer.began()
+        """Write, count and log the response to a request that never was in flight."""
         headers, identifier = exchange.headers, request_id(exchange.headers)
-        status: int | None = None
-        try:
-            outputs = await self._batcher.submit(
-                batch,
-                rows,
-                self._model.kind(batch),
-                deadline=until,
-                gone=exchange.arrived.gone,
-            )
-            response = Response(200, self._model.encode_answers(outputs, single=single))
-        except CallerGoneError as error:
-            # Unless it has closed its sending half only, and still reads.
-            response = statuses.error_response(error, contract.PREDICT)
-            status = CLIENT_GONE
-        except Exception as error:  # noqa: BLE001 (whatever it is, the client gets an answer)
-            response = failures.response_to(error, contract.PREDICT, identifier)
+        data = self._written(response, headers, identifier, close=self.draining)
         seconds = monotonic() - exchange.since
-        asked = self._asked(exchange.arrived, headers, identifier, rows)
-        self._observer.ended(asked, status or response.status, seconds)
-        close = self.draining or status == CLIENT_GONE
-        more = (*response.headers, _CLOSE) if close else response.headers
-        data = self._written(
-            response.status, response.content_type, response.body, headers, identifier, *more
-        )
-        return Answer(data, close)
+        count(seconds)
+        if self._observer.wants(response.status, seconds):
+            asked = self._asked(exchange.arrived, headers, identifier, rows)
+            self._observer.log(asked, response.status, seconds)
+        return Answer(data, self.draining)
 
     def _asked(
         self, arrived: Arrived, headers: Mapping[bytes, bytes], identifier: str, rows: int
@@ -205,28 +247,24 @@ class Direct:
         )
 
     def _written(
-        self,
-        status: int,
-        content_type: bytes,
-        body: bytes,
-        headers: Mapping[bytes, bytes],
-        identifier: str,
-        *more: Header,
+        self, response: Response, headers: Mapping[bytes, bytes], identifier: str, *, close: bool
     ) -> bytes:
         """The whole response, with those ``headers`` of the request that come back."""
-        lines = b"".join([b"%b: %b\r\n" % header for header in more]) if more else b""
+        lines = _CLOSE if close else b""
+        for header in response.headers:
+            lines += b"%b: %b\r\n" % header
         if _TRACEPARENT in headers and trace_id(headers):
             lines += b"%b: %b\r\n" % (_TRACEPARENT, headers[_TRACEPARENT])
         return (
             b"%b\r\ndate: %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n"
             b"x-request-id: %b\r\n%b%b\r\n%b"
         ) % (
-            _STATUS_LINES[status],
+            _STATUS_LINES[response.status],
             self._date.now(),
-            content_type,
-            len(body),
+            response.content_type,
+            len(response.body),
             identifier.encode(),
             self._fixed,
             lines,
-            body,
+            response.body,
         )

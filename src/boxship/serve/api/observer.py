@@ -62,15 +62,15 @@ class Observer:
         self._counters.request_answered(asked.route, asked.method, status, asked.model, seconds)
         self.log(asked, status, seconds)
 
-    def inline(self, route: str) -> Callable[[float], None]:
-        """What counts a POST to ``route`` that never was in flight, answered with status 200.
+    def counter_of(self, route: str, status: int) -> Callable[[float], None]:
+        """What counts a POST to ``route`` that ended so and never was in flight.
 
         It takes the seconds from its arrival to its answer.
         """
-        return self._counters.inline(route, self._identity.name)
+        return self._counters.counter_of(route, status, self._identity.name)
 
     def wants(self, status: int, seconds: float) -> bool:
-        """Whether such a request is to be logged."""
+        """Whether such a request would be logged now."""
         return self._access.wants(status, seconds)
 
     def log(self, asked: Asked, status: int, seconds: float) -> None:

@@ -4,9 +4,7 @@ Two kinds share the routes and the batcher. A ``TensorModel``'s batch is a mappi
 of arrays; a ``ServiceModel``'s is a list of the user's own row objects.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, pairwise
@@ -18,11 +16,15 @@ from boxship.errors import InputError, PredictionError
 from boxship.runtimes.base import Array, Runtime, Tensors
 from boxship.runtimes.service.runtime import ServiceRuntime
 from boxship.serve.codec import explain
+from boxship.serve.codec.call_thread import CallThread
 from boxship.serve.codec.rows import RowsCodec
 from boxship.signature import NUMPY_DTYPES, Signature
 
 ASYNC_SLOTS = 64
 """Concurrent batches of an ``async def predict``, which waits for others rather than computes."""
+
+REST_S = 0.02
+"""The longest that the event loop leaves the interpreter to a model while requests are refused."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,9 @@ class ServedModel(Protocol):
     def execute(self, batch: Any) -> Awaitable[Any]:
         """The model's answers to one batch."""
 
+    def execute_crowded(self, batch: Any) -> Awaitable[Any]:
+        """The same; a model in a thread first has the interpreter for itself, for a moment."""
+
     def execute_large(self, batch: Any) -> Awaitable[Any]:
         """The same for a large one, where there are slots for such."""
 
@@ -110,8 +115,8 @@ class TensorModel:
         self.single_rows: SingleRows | None = None
         if self._rows is not None and self.batchable:
             self.single_rows = SingleRows(self._rows.pack, partial(self._answer, self._rows))
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
-        self._large_thread = ThreadPoolExecutor(1, thread_name_prefix="model-large")
+        self._thread = CallThread("model")
+        self._large_thread = CallThread("model-large")
 
     @property
     def signature(self) -> Signature:
@@ -158,10 +163,15 @@ class TensorModel:
     async def execute(self, batch: Tensors) -> Tensors:
         if self._run_async is not None:
             return self._checked(batch, await self._run_async(batch))
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self.run, batch)
+        return await self._thread.run(self.run, batch)
+
+    async def execute_crowded(self, batch: Tensors) -> Tensors:
+        if self._run_async is not None:
+            return await self.execute(batch)
+        return await self._thread.run(self.run, batch, rest_s=REST_S)
 
     async def execute_large(self, batch: Tensors) -> Tensors:
-        return await asyncio.get_running_loop().run_in_executor(self._large_thread, self.run, batch)
+        return await self._large_thread.run(self.run, batch)
 
     def run(self, batch: Tensors) -> Tensors:
         """The answers to a batch, from whichever thread asks."""
@@ -202,7 +212,7 @@ class ServiceModel:
         self.single_rows: SingleRows | None = None
         self._runtime = runtime
         self._max_rows = max_rows
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="service")
+        self._thread = CallThread("service")
 
     @property
     def signature(self) -> Signature:
@@ -230,8 +240,12 @@ class ServiceModel:
     async def execute(self, batch: list[Any]) -> list[Any]:
         if self._runtime.is_async:
             return await self._runtime.run_async(batch)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self.run, batch)
+        return await self._thread.run(self.run, batch)
+
+    async def execute_crowded(self, batch: list[Any]) -> list[Any]:
+        if self._runtime.is_async:
+            return await self.execute(batch)
+        return await self._thread.run(self.run, batch, rest_s=REST_S)
 
     async def execute_large(self, batch: list[Any]) -> list[Any]:
         return await self.execute(batch)

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from boxship import contract
-from boxship.serve.arrived import Answer, Arrived, DirectHandler, Soon
+from boxship.serve.arrived import Answer, Arrived, DirectHandler
 from boxship.serve.messages import GONE, Header
 from boxship.serve.processes.direct_cycle import DirectCycle
 
@@ -248,12 +248,7 @@ class Connection(HttpToolsProtocol):
             self.transport.write(answer.data)
             return
         cycle = self.cycle = self._running = DirectCycle(self.transport, self._on_direct_answer)
-        if isinstance(answer, Soon):
-            answer.deliver = cycle.deliver
-        else:
-            task = self.loop.create_task(cycle.run(answer))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+        answer.deliver = cycle.deliver
 
     def _is_gone(self) -> bool:
         return self._client_ended or self.transport.is_closing()

@@ -1,8 +1,7 @@
 """One request that waits for its answer without ASGI."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from boxship.serve.arrived import Answer
 
@@ -34,10 +33,6 @@ class DirectCycle:
         self.response_complete = False
         self._transport = transport
         self._on_response = on_response
-
-    async def run(self, answering: Coroutine[Any, Any, Answer]) -> None:
-        """Write the answer once it is there."""
-        self.deliver(await answering)
 
     def deliver(self, answer: Answer) -> None:
         """Write the answer; nobody reads it where the client has gone."""
