@@ -199,7 +199,8 @@ class Request:
         return body if encoding is None else self._decompressed(body, encoding.strip().lower())
 
     async def _read(self) -> bytes:
-        body = bytearray()
+        chunks: list[bytes] = []
+        size = 0
         while True:
             message = await self.receive()
             if message["type"] == "http.disconnect":
@@ -208,9 +209,10 @@ class Request:
             chunk: bytes = message.get("body", b"")
             if not message.get("more_body"):
                 self.unread = False
-                return bytes(body + chunk) if body else chunk
-            body += chunk
-            if len(body) > self.limits.max_bytes:
+                return b"".join((*chunks, chunk)) if chunks else chunk
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > self.limits.max_bytes:
                 raise self._too_large("more")
 
     def _too_large(self, found: str) -> TooLargeError:

@@ -237,12 +237,12 @@ class ServerMetrics:
             )
         return finished, duration
 
-    def counter_of(self, route: str, code: int, model: str) -> Callable[[float], None]:
-        """A function that counts a POST with this status that never was in flight.
+    def inline(self, route: str, model: str) -> Callable[[float], None]:
+        """A function that counts a POST with status 200 that never was in flight.
 
         It takes the seconds that the request took, and looks nothing up.
         """
-        finished, duration = self._request(route, "POST", code, model)
+        finished, duration = self._request(route, "POST", 200, model)
         ledger = self._ledger
 
         def count(seconds: float) -> None:

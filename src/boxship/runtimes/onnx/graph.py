@@ -27,6 +27,8 @@ _ATTRIBUTE_NAME = 1
 _ATTRIBUTE_INTS = 8
 _ATTRIBUTE_STRINGS = 9
 
+_NAMELESS = memoryview(b"")
+
 _CLASS_LABELS = {"classlabels_ints", "classlabels_int64s", "classlabels_strings"}
 _CATEGORIES = {"cats_strings", "keys_strings"}
 
@@ -54,7 +56,8 @@ def read_graph(path: Path) -> Graph:
         for node in nodes:
             operators.update(map(text, messages(node, _NODE_OP_TYPE)))
             for attribute in messages(node, _NODE_ATTRIBUTE):
-                name = "".join(map(text, messages(attribute, _ATTRIBUTE_NAME)))
+                # It comes first; behind it may be a forest's hundred thousand numbers.
+                name = text(next(messages(attribute, _ATTRIBUTE_NAME), _NAMELESS))
                 if name in _CLASS_LABELS:
                     labels.append(_values(attribute))
                 elif name in _CATEGORIES:

@@ -5,7 +5,7 @@ than a small model's answer. A request that came whole and in plain JSON needs n
 it. One that is wrong goes the application's way, where the words for it are.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from time import monotonic
 from typing import Any
@@ -109,8 +109,7 @@ class Direct:
         self._timeout_s = settings.request_timeout_s
         self._max_bytes = min(settings.max_body_size, LARGE_BYTES)
         self._observer = observer
-        self._count = observer.counter_of(contract.PREDICT, 200)
-        self._count_refused = observer.counter_of(contract.PREDICT, 503)
+        self._count_success = observer.inline(contract.PREDICT)
         self._refusal: tuple[OverloadedError | None, Response] = None, Response(503, b"")
         self._inline_rows = inline_rows
         self._singles = model.single_rows if inline_rows else None
@@ -207,29 +206,29 @@ class Direct:
         """Say that it is too much. One error stands for all of a pass, and so does its response."""
         if error is not self._refusal[0]:
             self._refusal = error, statuses.error_response(error, contract.PREDICT)
-        return self._ended(exchange, self._refusal[1], 0, self._count_refused)
+        return self._ended(exchange, self._refusal[1], 0)
 
     def failed(self, exchange: _Exchange, error: Exception) -> Answer:
         """The response to one row that the model could not be asked about."""
         response = failures.response_to(error, contract.PREDICT, request_id(exchange.headers))
-        count = self._observer.counter_of(contract.PREDICT, response.status)
-        return self._ended(exchange, response, 1, count)
+        return self._ended(exchange, response, 1)
 
     def succeeded(self, exchange: _Exchange, body: bytes, rows: int) -> Answer:
         """The response to a request whose model was called on the event loop."""
-        return self._ended(exchange, Response(200, body), rows, self._count)
+        return self._ended(exchange, Response(200, body), rows)
 
-    def _ended(
-        self, exchange: _Exchange, response: Response, rows: int, count: Callable[[float], None]
-    ) -> Answer:
+    def _ended(self, exchange: _Exchange, response: Response, rows: int) -> Answer:
         """Write, count and log the response to a request that never was in flight."""
         headers, identifier = exchange.headers, request_id(exchange.headers)
         data = self._written(response, headers, identifier, close=self.draining)
-        seconds = monotonic() - exchange.since
-        count(seconds)
-        if self._observer.wants(response.status, seconds):
+        status, seconds = response.status, monotonic() - exchange.since
+        if status == HTTPStatus.OK:
+            self._count_success(seconds)
+        else:
+            self._observer.count(contract.PREDICT, status, seconds)
+        if self._observer.wants(status, seconds):
             asked = self._asked(exchange.arrived, headers, identifier, rows)
-            self._observer.log(asked, response.status, seconds)
+            self._observer.log(asked, status, seconds)
         return Answer(data, self.draining)
 
     def _asked(

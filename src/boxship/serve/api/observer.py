@@ -62,12 +62,13 @@ class Observer:
         self._counters.request_answered(asked.route, asked.method, status, asked.model, seconds)
         self.log(asked, status, seconds)
 
-    def counter_of(self, route: str, status: int) -> Callable[[float], None]:
-        """What counts a POST to ``route`` that ended so and never was in flight.
+    def count(self, route: str, status: int, seconds: float) -> None:
+        """A POST to ``route`` that never was in flight ended so."""
+        self._counters.request_answered(route, "POST", status, self._identity.name, seconds)
 
-        It takes the seconds from its arrival to its answer.
-        """
-        return self._counters.counter_of(route, status, self._identity.name)
+    def inline(self, route: str) -> Callable[[float], None]:
+        """The same for status 200, with nothing left to look up: it takes the seconds."""
+        return self._counters.inline(route, self._identity.name)
 
     def wants(self, status: int, seconds: float) -> bool:
         """Whether such a request would be logged now."""

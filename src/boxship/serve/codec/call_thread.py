@@ -5,6 +5,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
+REST_S = 0.02
+"""The longest that the event loop leaves the interpreter to a model while requests are refused."""
+
 Batch = TypeVar("Batch")
 Answers = TypeVar("Answers")
 

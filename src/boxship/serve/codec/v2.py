@@ -234,7 +234,7 @@ class TensorsCodec:
     ) -> Turns[InferResponse]:
         """The answer to ``request``, with the outputs that it wants."""
         entries: list[dict[str, Any]] = []
-        chunks: list[bytes] = []
+        chunks: list[bytes | memoryview] = []
         for name, binary in request.binary.items():
             array, spec = outputs[name], self._outputs[name]
             entry: dict[str, Any] = {

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ import msgspec
 
 from boxship import process
 from boxship.serve.lifecycle import Phase, State
-from boxship.serve.processes import channel, resources
+from boxship.serve.processes import channel
 
 _LONGEST_MESSAGE_BYTES = 16 * 1024 * 1024
 
@@ -50,22 +50,25 @@ class Child:
         """Whether there is a process now."""
         return self._process is not None
 
-    async def run(self, start: channel.Start, listener: int, table: int) -> End:
-        """Start a worker on two shared file descriptors and follow what it says until it ends."""
+    async def run(self, start: Awaitable[channel.Start], listener: int, table: int) -> End:
+        """Start a worker on two shared file descriptors and follow what it says until it ends.
+
+        ``start`` is what it is to do, which may be known only while the process starts.
+        """
         ours, theirs = socket.socketpair()
         fds = (theirs.fileno(), listener, table)
         argv = [sys.executable, "-m", "boxship.serve.processes.worker", *map(str, fds)]
-        environ = os.environ | resources.thread_environment(start.threads)
         try:
-            self._process = await process.start(argv, environ=environ, pass_fds=fds)
+            self._process = await process.start(argv, environ=os.environ, pass_fds=fds)
         finally:
             theirs.close()
-        self.state = State(Phase.LOAD)
+        self.state = State()
         reader, self._writer = await asyncio.open_connection(
             sock=ours, limit=_LONGEST_MESSAGE_BYTES
         )
-        self.tell(msgspec.structs.replace(start, slot=self.slot))
         try:
+            self.tell(msgspec.structs.replace(await start, slot=self.slot))
+            self.state = State(Phase.LOAD)
             failure = await self._follow(reader)
             return End(await self._process.wait(), failure)
         finally:

@@ -1,30 +1,32 @@
-"""From a project to a loaded, warmed and proven application, phase by phase."""
+"""From a project to a loaded, warmed and proven application, phase by phase.
+
+What only some kinds of model need is imported where it is needed: a start is mostly imports.
+"""
 
 import logging
 import platform
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from boxship.artifact import formats, pickles
+from boxship.artifact import formats
 from boxship.errors import RequestError
 from boxship.project import Project
 from boxship.runtimes.base import Runtime
-from boxship.runtimes.service import importing
-from boxship.runtimes.service.runtime import ServiceRuntime
 from boxship.serve import golden, logs, metrics, warmup
 from boxship.serve.api.app import App
-from boxship.serve.api.hosted import HostedApp
 from boxship.serve.api.observer import Identity
-from boxship.serve.codec.models import ServedModel, TensorModel, of_service
-from boxship.serve.documents import openapi
+from boxship.serve.codec.models import ServedModel, TensorModel
 from boxship.serve.lifecycle import Phase
 from boxship.serve.messages import Receive, Scope, Send
 from boxship.serve.processes.channel import Start
 from boxship.serve.warmup import WarmUp
+
+if TYPE_CHECKING:
+    from boxship.runtimes.service.runtime import ServiceRuntime
 
 logger = logging.getLogger("boxship.serve")
 
@@ -71,6 +73,8 @@ class Loading:
         self._enter(Phase.LOAD)
         target = self._project.app or self._project.service
         if target is not None:
+            from boxship.runtimes.service import importing
+
             found = importing.import_target(target, self._project.search_path)
             if importing.kind_of(found) == "asgi":
                 return self._hosted(found)
@@ -78,11 +82,16 @@ class Loading:
         return await self._artifact(Path(str(self._project.model_path)))
 
     def _hosted(self, app: Any) -> Served:
+        from boxship.serve.api.hosted import HostedApp
+
         hosted = HostedApp(app, self._identity, self._project.serve, counters=self._counters)
         name = f"{type(app).__module__.partition('.')[0]} application"
         return Served(hosted, name, lifespan=True, after_start=hosted.find_routes)
 
     async def _service(self, found: Any) -> Served:
+        from boxship.runtimes.service.runtime import ServiceRuntime
+        from boxship.serve.codec.services import of_service
+
         runtime = ServiceRuntime(found, inputs=self._project.inputs)
         await runtime.load(self._project.model_path)
         self._enter(Phase.WARM_UP)
@@ -91,7 +100,7 @@ class Loading:
         model = of_service(runtime, max_rows=self._project.serve.max_rows)
         return await self._proven(model, _described_by(runtime), WarmUp())
 
-    async def _first_answer(self, runtime: ServiceRuntime) -> None:
+    async def _first_answer(self, runtime: "ServiceRuntime") -> None:
         """Ask once before anybody does; a service with no possible sample starts cold."""
         sample = runtime.sample(1)
         if sample is None:
@@ -129,6 +138,8 @@ class Loading:
             runtime = OnnxRuntime(path, threads=self._start.threads, inputs=self._project.inputs)
             self._notes += runtime.notes
             return runtime
+        from boxship.artifact import pickles
+
         loaded = pickles.load(
             path, trusted_modules=self._project.trust, trust_all=self._project.trust_all
         )
@@ -168,6 +179,8 @@ class Loading:
         return Identity(self._project.name, self._start.version, self._start.digest)
 
     def _openapi(self, model: ServedModel, described: dict[str, Any]) -> bytes:
+        from boxship.serve.documents import openapi
+
         description = openapi.ApiDescription(
             name=self._project.name,
             version=self._start.version,
@@ -184,7 +197,7 @@ def _warn_of_sample(error: RequestError) -> None:
     logs.log(logger, logging.WARNING, "the warm-up row was not answered", reason=str(error))
 
 
-def _described_by(runtime: ServiceRuntime) -> dict[str, Any]:
+def _described_by(runtime: "ServiceRuntime") -> dict[str, Any]:
     """What a service says of its own rows."""
     described: dict[str, Any] = {"predict_description": runtime.predict_description}
     if runtime.row_type is not None:

@@ -126,7 +126,7 @@ def thread_environment(threads: int) -> dict[str, str]:
     """The variables that hold BLAS and OpenMP libraries to ``threads`` threads.
 
     They are read when the libraries are loaded, so they belong into the worker's
-    environment before it starts.
+    environment before it imports numpy.
     """
     return dict.fromkeys(_THREAD_VARIABLES, str(threads))
 

@@ -32,6 +32,9 @@ from boxship.serve.processes.spread import ConnectionTable
 
 logger = logging.getLogger("boxship.serve")
 
+_HEAD_START_S = 1.0
+"""So long the first worker loads alone."""
+
 _STEADY_S = 60.0
 """A worker that lived this long did not die of what killed the one before it."""
 
@@ -61,10 +64,12 @@ class Supervisor:
         self._state = State(Phase.START)
         self._children: list[Child] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._was_ready = False
         self._draining = False
         self._began = monotonic()
-        self._done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._start: asyncio.Future[channel.Start] = loop.create_future()
+        self._ready_once: asyncio.Future[None] = loop.create_future()
+        self._done: asyncio.Future[Outcome] = loop.create_future()
         self._front = HttpServer(Front(self._shown_state, self._settings), self._settings)
 
     async def run(self) -> Outcome:
@@ -95,6 +100,9 @@ class Supervisor:
 
     async def _bring_up(self) -> None:
         """Verify the model's bytes, decide on workers, start them."""
+        # The first worker's process starts while we read.
+        self._children = [Child(0, self._heard)]
+        self._spawn(self._keep(self._children[0]))
         # Only now: the socket listens before the import.
         from boxship.serve import metrics
 
@@ -115,16 +123,22 @@ class Supervisor:
         )
         for reason in allotment.reasons:
             logger.info(reason)
-        self._start = channel.Start(
-            project=self._project,
-            slot=0,
-            threads=allotment.threads,
-            digest=model.digest,
-            version=self._version(model.digest),
-            metrics=self._metrics_folder,
+        others = [Child(slot, self._heard) for slot in range(1, allotment.workers)]
+        self._children += others
+        self._start.set_result(
+            channel.Start(
+                project=self._project,
+                slot=0,
+                threads=allotment.threads,
+                digest=model.digest,
+                version=self._version(model.digest),
+                metrics=self._metrics_folder,
+            )
         )
-        self._children = [Child(slot, self._heard) for slot in range(allotment.workers)]
-        for child in self._children:
+        # The first one has the processors to itself: the first answer comes sooner, and what
+        # its warm-up measures is the model alone. One that takes long is not waited for.
+        await asyncio.wait([self._ready_once], timeout=_HEAD_START_S)
+        for child in others:
             self._spawn(self._keep(child))
 
     def _verified(self, percent: int) -> None:
@@ -138,13 +152,13 @@ class Supervisor:
         deaths, delay = 0, 0.0
         while await self._may_start(delay):
             started = monotonic()
-            end = await child.run(self._start, self._sock.fileno(), self._table.fd)
+            end = await child.run(asyncio.shield(self._start), self._sock.fileno(), self._table.fd)
             self._table.clear(child.slot)
             self._forget(str(child.slot))
             self._readiness_changed()
             if self._draining:
                 return
-            if not self._was_ready:
+            if not self._ready_once.done():
                 self._finish(_stillborn(child, end))
                 return
             deaths = 1 if monotonic() - started > _STEADY_S else deaths + 1
@@ -172,10 +186,10 @@ class Supervisor:
         if isinstance(message, channel.Progress) and message.detail:
             logger.error(message.detail)
         if isinstance(message, channel.Loaded):
-            if not self._was_ready:
+            if not self._ready_once.done():
+                self._ready_once.set_result(None)
                 for note in message.notes:
                     logger.info(note)
-            self._was_ready = True
             self._readiness_changed()
             ready = sum(other.ready for other in self._children)
             logs.log(
@@ -184,7 +198,7 @@ class Supervisor:
                 "ready",
                 slot=child.slot,
                 model=self._project.name,
-                version=self._start.version,
+                version=self._start.result().version,
                 runtime=message.runtime,
                 workers=f"{ready}/{len(self._children)}",
                 load_s=round(message.load_s, 3),

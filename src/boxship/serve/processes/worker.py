@@ -14,19 +14,20 @@ import sys
 import traceback
 from functools import partial
 from time import perf_counter
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import uvloop
 
 from boxship.errors import EXIT_MODEL, BoxshipError
 from boxship.serve import logs, metrics
-from boxship.serve.golden import GoldenMismatchError
 from boxship.serve.lifecycle import Phase
-from boxship.serve.processes import channel
+from boxship.serve.processes import channel, resources
 from boxship.serve.processes.channel import Close, Drain, Failed, Loaded, Progress, Start, WorkerEnd
 from boxship.serve.processes.http import HttpServer
-from boxship.serve.processes.loading import Loading, Served
 from boxship.serve.processes.spread import ConnectionTable
+
+if TYPE_CHECKING:
+    from boxship.serve.processes.loading import Served
 
 logger = logging.getLogger("boxship.serve")
 
@@ -39,6 +40,10 @@ async def run(
     start: Start, control: WorkerEnd, listener: socket.socket, table: ConnectionTable
 ) -> None:
     """Load, say ready, serve until told to close."""
+    # Only now: numpy reads the environment, which the start message has completed.
+    from boxship.serve.golden import GoldenMismatchError
+    from boxship.serve.processes.loading import Loading
+
     began = perf_counter()
     loop = asyncio.get_running_loop()
     counters = metrics.ServerMetrics(partial(loop.call_later, _FLUSH_S))
@@ -88,7 +93,7 @@ async def _started(server: HttpServer) -> None:
         ) from None
 
 
-async def _serve_until_closed(server: HttpServer, served: Served, control: WorkerEnd) -> None:
+async def _serve_until_closed(server: HttpServer, served: "Served", control: WorkerEnd) -> None:
     while True:
         message = await _next(control)
         if isinstance(message, Drain):
@@ -134,6 +139,7 @@ def main(argv: list[str]) -> int:
     start = control.receive()
     if not isinstance(start, Start):
         return EXIT_MODEL
+    os.environ.update(resources.thread_environment(start.threads))
     settings = start.project.serve
     logs.configure(form=settings.log_format, level=settings.log_level, worker=start.slot)
     metrics.prepare(start.metrics, str(start.slot))
