@@ -234,7 +234,7 @@ def test_what_would_come_too_late_is_refused_at_once() -> None:
         await settled()
         error = await ended(submit(batcher, 1, deadline=clock() + 3.9))
         assert isinstance(error, OverloadedError)
-        assert "expected an answer within 3.9 s, but it would take about 4 s" in str(error)
+        assert "an answer would take about 4 s" in str(error)
         assert error.retry_after_s == 4
         assert clock() == pytest.approx(0)
         second = submit(batcher, 2, deadline=clock() + 4.1)

@@ -182,6 +182,10 @@ class Batcher(Generic[Batch, Result]):
         """How long a request of ``rows`` rows would take from now to its answer, in seconds."""
         return self._lane(rows).wait_s(rows, self._clock())
 
+    @property
+    def _crowded(self) -> bool:
+        return self._clock() - self._refused_at < _CROWDED_S
+
     def drain(self) -> None:
         """Expect nobody to come again: no call waits for company any more. All are answered."""
         self._draining = True
@@ -195,8 +199,8 @@ class Batcher(Generic[Batch, Result]):
     def refusal(self, rows: int, deadline: float | None) -> RequestError | None:
         """Why a request of ``rows`` rows would not be taken now, before anybody reads it.
 
-        Within one pass of the event loop, who wants no less gets the same refusal: until its end
-        the queue only grows, and to find that out anew would cost more than all else.
+        Within one pass of the event loop, who wants no less gets the same refusal, unless a call
+        ends meanwhile: to find it out anew would cost more than all else.
         """
         now = self._clock()
         budget_s = math.inf if deadline is None else deadline - now
@@ -223,7 +227,7 @@ class Batcher(Generic[Batch, Result]):
         if deadline is None:
             return None
         if deadline <= now:
-            return expired(deadline - now)
+            return expired(0.0)
         if lane.free and not lane.calls:
             # An idle model is always tried: else one slow call would have all others refused.
             return None
@@ -233,8 +237,8 @@ class Batcher(Generic[Batch, Result]):
             wait_s += lane.late_s
         if now + wait_s > deadline:
             return OverloadedError(
-                f"the model is busy: expected an answer within {deadline - now:.3g} s, "
-                f"but it would take about {wait_s:.3g} s",
+                f"the model is busy: an answer would take about {wait_s:.3g} s, "
+                "longer than this request may wait",
                 retry_after_s=_whole(wait_s),
             )
         return None
@@ -289,10 +293,16 @@ class Batcher(Generic[Batch, Result]):
         call = self._cut(lane)
         while call is not None:
             call.task = asyncio.current_task()
-            answers = await self._answers(lane, list(call.requests))
-            lane.answered(call, self._clock())
+            try:
+                answers = await self._answers(lane, list(call.requests))
+            finally:
+                lane.answered(call, self._clock())
+                self._standing.pop(lane, None)
             if answers is not None:
                 self._hand_out(answers)
+            if self._crowded:
+                # The loop may have rested: sockets, probes and timers have their turn between.
+                await asyncio.sleep(0)
             call = self._cut(lane) if lane.calls and not lane.cut_planned else None
 
     async def _answers(
@@ -341,8 +351,7 @@ class Batcher(Generic[Batch, Result]):
 
     async def _executed(self, lane: Lane[Batch, Result], batch: Batch) -> Result:
         try:
-            crowded = self._clock() - self._refused_at < _CROWDED_S
-            if crowded and lane is self._usual and self._work.execute_crowded is not None:
+            if self._crowded and lane is self._usual and self._work.execute_crowded is not None:
                 return await self._work.execute_crowded(batch)
             return await lane.execute(batch)
         except (Exception, GeneratorExit):
@@ -351,10 +360,8 @@ class Batcher(Generic[Batch, Result]):
             # Something that the model itself waited for; its callers are to hear of it.
             raise PredictionError("what the model waited for was cancelled") from None
         except BaseException as error:
-            # A native library's panic, say. It must end neither the server nor this slot.
-            raise PredictionError(
-                f"the model broke off: {type(error).__name__}: {error}"
-            ) from error
+            # It must end neither the server nor this slot.
+            raise broken_off(error) from error
 
     def _hand_out(self, answers: _Answers[Batch, Result]) -> None:
         for request, part in zip(answers.requests, answers.parts, strict=True):
@@ -366,6 +373,13 @@ class Batcher(Generic[Batch, Result]):
     def _count(self, answers: _Answers[Batch, Result]) -> None:
         waits = tuple([answers.started - request.since for request in answers.requests])
         self._observe(Timing(answers.rows, waits, answers.compute_s))
+
+
+def broken_off(error: BaseException) -> Exception:
+    """``error`` itself, or words for what is no ``Exception``: a native library's panic, say."""
+    if isinstance(error, Exception):
+        return error
+    return PredictionError(f"the model broke off: {type(error).__name__}: {error}")
 
 
 def _whole(seconds: float) -> int:

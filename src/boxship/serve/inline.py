@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
 from boxship.errors import PredictionError
-from boxship.serve.batcher import Timing
+from boxship.serve.batcher import Timing, broken_off
 
 Row = TypeVar("Row")
 Answer = TypeVar("Answer")
@@ -73,9 +73,11 @@ class InlineCalls(Generic[Row, Answer]):
                 raise PredictionError(  # noqa: TRY301 (a call like any other that failed)
                     f"expected the answers of {len(rows)} rows, found {len(answers)}"
                 )
-        except Exception as error:  # noqa: BLE001 (the caller gets it, whatever it is)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 (also a native library's panic)
             if len(rows) == 1:
-                callers[0].fail(error)
+                callers[0].fail(broken_off(error))
                 return
             middle = len(rows) // 2
             self._answer(rows[:middle], callers[:middle])

@@ -1,6 +1,7 @@
 """One HTTP request and one response, over plain ASGI."""
 
 import asyncio
+import json
 import math
 import re
 import secrets
@@ -103,7 +104,12 @@ class Response:
 
 def json_response(status: int, content: Any, headers: tuple[Header, ...] = ()) -> Response:
     """``content`` as JSON."""
-    return Response(status, msgspec.json.encode(content), JSON, headers)
+    try:
+        body = msgspec.json.encode(content)
+    except UnicodeEncodeError:
+        # Half a surrogate pair, as a file name that is no UTF-8 has it.
+        body = json.dumps(content).encode()
+    return Response(status, body, JSON, headers)
 
 
 @dataclass(frozen=True)

@@ -237,7 +237,7 @@ class ServerMetrics:
             )
         return finished, duration
 
-    def inline(self, route: str, model: str) -> Callable[[float], None]:
+    def success_counter(self, route: str, model: str) -> Callable[[float], None]:
         """A function that counts a POST with status 200 that never was in flight.
 
         It takes the seconds that the request took, and looks nothing up.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from time import perf_counter
 
+from boxship.errors import RequestError
 from boxship.serve.codec.models import TensorModel
 from boxship.serve.costs import Costs
 
@@ -63,7 +64,13 @@ async def measure(model: TensorModel, *, max_batch_size: int) -> WarmUp:
     call_s: dict[int, float] = {}
     rows = 1
     while rows <= max_batch_size and perf_counter() - began < _BUDGET_S:
-        call_s[rows] = _call_s(model, rows)
+        try:
+            call_s[rows] = _call_s(model, rows)
+        except RequestError:
+            if rows == 1:
+                raise
+            # It may not bear that many of one row; what it bore is known.
+            break
         if not model.batchable:
             break
         rows = min(2 * rows, max_batch_size) if rows < max_batch_size else rows + 1

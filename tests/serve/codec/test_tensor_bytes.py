@@ -72,7 +72,10 @@ def test_any_array_comes_back_as_it_was(datatype: Datatype, data: st.DataObject)
 def test_any_texts_come_back_as_they_were(texts: list[str]) -> None:
     array = np.empty(len(texts), dtype=object)
     array[:] = texts
-    assert decode(bytes(tensor_bytes.encode(array, spec("BYTES"))), "BYTES", len(texts)).tolist() == texts
+    assert (
+        decode(bytes(tensor_bytes.encode(array, spec("BYTES"))), "BYTES", len(texts)).tolist()
+        == texts
+    )
 
 
 def test_an_answer_may_be_laid_out_in_any_way() -> None:

@@ -162,10 +162,10 @@ class App:
         route = self._routes.get(request.path)
         status = CLIENT_GONE
         request_id = request.request_id()
+        headers = tracing_headers(request, request_id) + self._model_headers
         try:
             response = await self._answer(request, route, request_id)
             status = response.status
-            headers = tracing_headers(request, request_id) + self._model_headers
             close = self._state.phase is Phase.DRAINING or status in (408, 413)
             await respond(send, request, response, headers, close=close)
         except DisconnectedError:
@@ -173,7 +173,7 @@ class App:
         except CallerGoneError as error:
             # Unless it has closed its sending half only, and still reads.
             response = statuses.error_response(error, request.path)
-            await respond(send, request, response, [], close=True)
+            await respond(send, request, response, headers, close=True)
         finally:
             asked = Asked(
                 request.method,

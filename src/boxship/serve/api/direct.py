@@ -43,15 +43,23 @@ _STATUS_LINES = {
 class _Exchange(Later):
     """One request, and what its answer needs of it. It may wait for the end of a pass."""
 
-    __slots__ = ("_direct", "arrived", "headers", "since")
+    __slots__ = ("_direct", "_identifier", "arrived", "headers", "since")
 
     def __init__(
         self, direct: "Direct", arrived: Arrived, headers: Mapping[bytes, bytes], since: float
     ) -> None:
         self._direct = direct
+        self._identifier = ""
         self.arrived = arrived
         self.headers = headers
         self.since = since
+
+    @property
+    def identifier(self) -> str:
+        """The request's id, the same in its answer, its body and the log."""
+        if not self._identifier:
+            self._identifier = request_id(self.headers)
+        return self._identifier
 
     def answer(self, body: bytes) -> None:
         """Say what the model said of the one row."""
@@ -102,15 +110,14 @@ class Direct:
         inline_rows: int,
     ) -> None:
         self.draining = False
-        self._resting = False
         self._model = model
         self._batcher = batcher
         self._name = identity.name
         self._timeout_s = settings.request_timeout_s
         self._max_bytes = min(settings.max_body_size, LARGE_BYTES)
         self._observer = observer
-        self._count_success = observer.inline(contract.PREDICT)
-        self._refusal: tuple[OverloadedError | None, Response] = None, Response(503, b"")
+        self._count_success = observer.success_counter(contract.PREDICT)
+        self._refusal: tuple[RequestError | None, Response] = None, Response(503, b"")
         self._inline_rows = inline_rows
         self._singles = model.single_rows if inline_rows else None
         if self._singles is not None:
@@ -135,14 +142,10 @@ class Direct:
             until = exchange.since + deadline_s(headers, self._timeout_s)
             if self._inline_rows:
                 return self._inline_or_batched(exchange, until)
-            # Before it is read: when there is too much, a refusal must cost next to nothing.
-            if refusal := self._batcher.refusal(1, until):
-                raise refusal.with_traceback(None)
-            batch, rows, single = self._model.decode_rows(arrived.body)
-            return self._batched(exchange, batch, rows, until, single=single)
+            return self._batched_or_refused(exchange, until)
         except OverloadedError as error:
             return self._refused(exchange, error)
-        except RequestError:
+        except Exception:  # noqa: BLE001 (the application meets it again, and has the words for it)
             return None
 
     def _inline_or_batched(self, exchange: _Exchange, until: float) -> Answer | Later:
@@ -159,6 +162,14 @@ class Direct:
         answer = self.succeeded(exchange, self._model.encode_answers(outputs, single=single), rows)
         self._observer.batch(Timing(rows, (started - exchange.since,), computed - started))
         return answer
+
+    def _batched_or_refused(self, exchange: _Exchange, until: float) -> Answer | Later:
+        body = exchange.arrived.body
+        if body[:1] == b"{" and (refusal := self._batcher.refusal(1, until)):
+            # Before it is read: when there is too much, a refusal must cost next to nothing.
+            return self._refused(exchange, refusal)
+        batch, rows, single = self._model.decode_rows(body)
+        return self._batched(exchange, batch, rows, until, single=single)
 
     def _batched(
         self, exchange: _Exchange, batch: Any, rows: int, until: float, *, single: bool
@@ -183,75 +194,70 @@ class Direct:
             response = Response(200, self._model.encode_answers(outputs, single=single))
         except Exception as error:  # noqa: BLE001 (whatever it is, the client gets an answer)
             return self.batched_failure(exchange, error, rows)
-        return self._left(exchange, response, rows, response.status, close=self.draining)
+        return self._answer_later(exchange, response, rows, response.status, close=self.draining)
 
     def batched_failure(self, exchange: _Exchange, error: Exception, rows: int) -> Answer:
         """The response to one whose batch has no answer."""
-        response = failures.response_to(error, contract.PREDICT, request_id(exchange.headers))
+        response = failures.response_to(error, contract.PREDICT, exchange.identifier)
         # Its client may have closed its sending half only, and still read.
         gone = isinstance(error, CallerGoneError)
         status = CLIENT_GONE if gone else response.status
-        return self._left(exchange, response, rows, status, close=gone or self.draining)
+        return self._answer_later(exchange, response, rows, status, close=gone or self.draining)
 
-    def _left(
+    def _answer_later(
         self, exchange: _Exchange, response: Response, rows: int, status: int, *, close: bool
     ) -> Answer:
         """Write, count and log the response to a request that was in flight."""
-        headers, identifier = exchange.headers, request_id(exchange.headers)
-        asked = self._asked(exchange.arrived, headers, identifier, rows)
+        asked = self._asked(exchange, rows)
         self._observer.ended(asked, status, monotonic() - exchange.since)
-        return Answer(self._written(response, headers, identifier, close=close), close)
+        return Answer(self._written(exchange, response, close=close), close)
 
-    def _refused(self, exchange: _Exchange, error: OverloadedError) -> Answer:
+    def _refused(self, exchange: _Exchange, error: RequestError) -> Answer:
         """Say that it is too much. One error stands for all of a pass, and so does its response."""
         if error is not self._refusal[0]:
             self._refusal = error, statuses.error_response(error, contract.PREDICT)
-        return self._ended(exchange, self._refusal[1], 0)
+        return self._answer_at_once(exchange, self._refusal[1], 0)
 
     def failed(self, exchange: _Exchange, error: Exception) -> Answer:
         """The response to one row that the model could not be asked about."""
-        response = failures.response_to(error, contract.PREDICT, request_id(exchange.headers))
-        return self._ended(exchange, response, 1)
+        response = failures.response_to(error, contract.PREDICT, exchange.identifier)
+        return self._answer_at_once(exchange, response, 1)
 
     def succeeded(self, exchange: _Exchange, body: bytes, rows: int) -> Answer:
         """The response to a request whose model was called on the event loop."""
-        return self._ended(exchange, Response(200, body), rows)
+        return self._answer_at_once(exchange, Response(200, body), rows)
 
-    def _ended(self, exchange: _Exchange, response: Response, rows: int) -> Answer:
+    def _answer_at_once(self, exchange: _Exchange, response: Response, rows: int) -> Answer:
         """Write, count and log the response to a request that never was in flight."""
-        headers, identifier = exchange.headers, request_id(exchange.headers)
-        data = self._written(response, headers, identifier, close=self.draining)
+        data = self._written(exchange, response, close=self.draining)
         status, seconds = response.status, monotonic() - exchange.since
         if status == HTTPStatus.OK:
             self._count_success(seconds)
         else:
             self._observer.count(contract.PREDICT, status, seconds)
         if self._observer.wants(status, seconds):
-            asked = self._asked(exchange.arrived, headers, identifier, rows)
+            asked = self._asked(exchange, rows)
             self._observer.log(asked, status, seconds)
         return Answer(data, self.draining)
 
-    def _asked(
-        self, arrived: Arrived, headers: Mapping[bytes, bytes], identifier: str, rows: int
-    ) -> Asked:
+    def _asked(self, exchange: _Exchange, rows: int) -> Asked:
         return Asked(
             "POST",
             contract.PREDICT,
             contract.PREDICT,
-            identifier,
-            trace_id(headers),
+            exchange.identifier,
+            trace_id(exchange.headers),
             self._name,
             rows,
-            arrived.client,
+            exchange.arrived.client,
         )
 
-    def _written(
-        self, response: Response, headers: Mapping[bytes, bytes], identifier: str, *, close: bool
-    ) -> bytes:
-        """The whole response, with those ``headers`` of the request that come back."""
+    def _written(self, exchange: _Exchange, response: Response, *, close: bool) -> bytes:
+        """The whole response, with those headers of the request that come back."""
         lines = _CLOSE if close else b""
         for header in response.headers:
             lines += b"%b: %b\r\n" % header
+        headers = exchange.headers
         if _TRACEPARENT in headers and trace_id(headers):
             lines += b"%b: %b\r\n" % (_TRACEPARENT, headers[_TRACEPARENT])
         return (
@@ -262,7 +268,7 @@ class Direct:
             self._date.now(),
             response.content_type,
             len(response.body),
-            identifier.encode(),
+            exchange.identifier.encode(),
             self._fixed,
             lines,
             response.body,

@@ -66,9 +66,9 @@ class Observer:
         """A POST to ``route`` that never was in flight ended so."""
         self._counters.request_answered(route, "POST", status, self._identity.name, seconds)
 
-    def inline(self, route: str) -> Callable[[float], None]:
-        """The same for status 200, with nothing left to look up: it takes the seconds."""
-        return self._counters.inline(route, self._identity.name)
+    def success_counter(self, route: str) -> Callable[[float], None]:
+        """A function of the seconds that counts such a POST with status 200, and looks nothing up."""
+        return self._counters.success_counter(route, self._identity.name)
 
     def wants(self, status: int, seconds: float) -> bool:
         """Whether such a request would be logged now."""

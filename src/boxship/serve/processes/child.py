@@ -5,15 +5,16 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from boxship import process
 from boxship.serve.lifecycle import Phase, State
-from boxship.serve.processes import channel
+from boxship.serve.processes import channel, resources
 
 _LONGEST_MESSAGE_BYTES = 16 * 1024 * 1024
 
@@ -50,7 +51,7 @@ class Child:
         """Whether there is a process now."""
         return self._process is not None
 
-    async def run(self, start: Awaitable[channel.Start], listener: int, table: int) -> End:
+    async def run(self, start: asyncio.Future[channel.Start], listener: int, table: int) -> End:
         """Start a worker on two shared file descriptors and follow what it says until it ends.
 
         ``start`` is what it is to do, which may be known only while the process starts.
@@ -58,22 +59,45 @@ class Child:
         ours, theirs = socket.socketpair()
         fds = (theirs.fileno(), listener, table)
         argv = [sys.executable, "-m", "boxship.serve.processes.worker", *map(str, fds)]
-        try:
-            self._process = await process.start(argv, environ=os.environ, pass_fds=fds)
-        finally:
-            theirs.close()
-        self.state = State()
+        environ = dict(os.environ)
+        if start.done():
+            environ |= resources.thread_environment(start.result().threads)
+        with ours:
+            try:
+                worker = self._process = await process.start(argv, environ=environ, pass_fds=fds)
+            finally:
+                theirs.close()
+            self.state = State()
+            try:
+                return End(*await self._served(worker, start, ours))
+            finally:
+                self.kill()
+                await worker.wait()
+                self._process, self.ready = None, False
+
+    async def _served(
+        self,
+        worker: asyncio.subprocess.Process,
+        start: asyncio.Future[channel.Start],
+        control: socket.socket,
+    ) -> tuple[int, channel.Failed | None]:
+        """The worker's exit code, and its last words if it had any."""
+        ended = asyncio.ensure_future(worker.wait())
+        either: set[asyncio.Future[Any]] = {start, ended}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not start.done():
+            return await ended, None
         reader, self._writer = await asyncio.open_connection(
-            sock=ours, limit=_LONGEST_MESSAGE_BYTES
+            sock=control, limit=_LONGEST_MESSAGE_BYTES
         )
         try:
-            self.tell(msgspec.structs.replace(await start, slot=self.slot))
+            self.tell(msgspec.structs.replace(start.result(), slot=self.slot))
             self.state = State(Phase.LOAD)
             failure = await self._follow(reader)
-            return End(await self._process.wait(), failure)
+            return await ended, failure
         finally:
             self._writer.close()
-            self._process, self._writer, self.ready = None, None, False
+            self._writer = None
 
     async def _follow(self, reader: asyncio.StreamReader) -> channel.Failed | None:
         failure = None

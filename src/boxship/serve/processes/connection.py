@@ -159,10 +159,10 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
 
     def _on_direct_answer(self) -> None:
-        """The same without ASGI: reading was never paused, and the timer looks by itself."""
+        """The same without ASGI; the keep-alive timer looks by itself."""
         self._active_at = self.loop.time()
         self.server_state.total_requests += 1
-        if self.pipeline:
+        if self.pipeline and not self.transport.is_closing():
             self._start_asgi_task(*self.pipeline.pop())
 
     def on_message_begin(self) -> None:
@@ -246,6 +246,8 @@ class Connection(HttpToolsProtocol):
             self._turns += 1
             self.server_state.total_requests += 1
             self.transport.write(answer.data)
+            if answer.close:
+                self.transport.close()
             return
         cycle = self.cycle = self._running = DirectCycle(self.transport, self._on_direct_answer)
         answer.deliver = cycle.deliver

@@ -152,7 +152,7 @@ class Supervisor:
         deaths, delay = 0, 0.0
         while await self._may_start(delay):
             started = monotonic()
-            end = await child.run(asyncio.shield(self._start), self._sock.fileno(), self._table.fd)
+            end = await child.run(self._start, self._sock.fileno(), self._table.fd)
             self._table.clear(child.slot)
             self._forget(str(child.slot))
             self._readiness_changed()

@@ -82,6 +82,7 @@ async def run(
     )
     control.send(Loaded(served.runtime, load_s, served.notes))
     await _serve_until_closed(server, served, control)
+    counters.flush()
 
 
 async def _started(server: HttpServer) -> None:
