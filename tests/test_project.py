@@ -374,7 +374,7 @@ def test_a_folder_without_a_project(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     assert problems("models", cwd=tmp_path) == [
         (
-            f"{tmp_path}/models: expected a folder with boxship.toml, found no file; "
+            f"{tmp_path}/models: expected a folder with boxship.toml, found no file in it; "
             "name the model file"
         )
     ]

@@ -114,7 +114,7 @@ class UnknownModelError(RequestError):
 
 
 class OverloadedError(RequestError):
-    """The queue is full. ``retry_after_s`` is when to come back, in whole seconds."""
+    """There is too much to do. ``retry_after_s`` is when to come back, in whole seconds."""
 
     def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
         super().__init__(message)

@@ -182,7 +182,7 @@ def _served(target: str | None, cwd: Path) -> dict[str, str]:
 
 def _no_project(folder: Path) -> str:
     found = sorted(entry.name for entry in folder.iterdir() if entry.is_file())[:5]
-    listing = ", ".join(found) if found else "no file"
+    listing = ", ".join(found) if found else "no file in it"
     return f"{folder}: expected a folder with {FILE_NAME}, found {listing}; name the model file"
 
 

@@ -119,9 +119,34 @@ def test_refusal() -> None:
         '    original   score=0.25, label="no"\n'
         "    converted  refuses: the node refuses it\n"
         "\n"
-        "Serve the file itself with `boxship serve`, or allow more with --tolerance if\n"
-        "these differences are good enough for you.\n"
+        "Serve the file itself with `boxship serve`, or compare rows of your own with\n"
+        "--samples if such rows never come to you.\n"
     )
+
+
+def advice(**found: Any) -> str:
+    comparison = replace(BAD, labels_that_differ=0, **found)
+    report = replace(REFUSED, attempts=(Attempt("FP32", comparison),))
+    return " ".join(text(report).split())
+
+
+def test_a_tolerance_is_advised_where_it_can_help() -> None:
+    """Labels, and infinite or missing numbers, are equal or not."""
+    assert "allow more with --tolerance" in advice()
+    infinite = advice(largest_relative=3e-5)
+    assert "--tolerance" not in infinite
+    assert "numbers are infinite or missing, or rows refused, by one model only" in infinite
+    own = replace(REFUSED, samples="rows.csv")
+    assert text(own).endswith("Serve the file itself with `boxship serve`.\n")
+
+
+def test_a_comparison_of_nothing_proves_nothing() -> None:
+    nothing = replace(GOOD, rows=3, refused=2, undecided=1)
+    assert not nothing.agrees
+    assert replace(nothing, rows=4).agrees
+    told = text(replace(REFUSED, attempts=(Attempt("FP32", nothing),)))
+    assert "of 3 rows none has an answer that could be compared" in told
+    assert "The first rows at fault" not in told
 
 
 def test_a_wide_row_is_cut() -> None:

@@ -233,7 +233,8 @@ def test_requests_that_somebody_may_ask_about_are_logged(
 ) -> None:
     configure(form="json", level="debug", worker=0)
     access = AccessLog(every=every)
-    access.record(method="POST", route=route, path=route, status=status, seconds=seconds)
+    if access.admit(status, seconds):
+        access.record(method="POST", route=route, path=route, status=status, seconds=seconds)
     assert [line["level"] for line in lines(stderr)] == ([level] if level else [])
 
 
@@ -275,3 +276,20 @@ def test_an_access_line_has_what_is_known_and_no_more(stderr: Stderr) -> None:
         "version": "3",
         "rows": 4,
     }
+
+
+def test_an_overload_leaves_lines_out_and_says_how_many(
+    stderr: Stderr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless every request is to be logged."""
+    now = 10.0
+    monkeypatch.setattr(logs, "monotonic", lambda: now)
+    configure(form="json", level="info", worker=0)
+    access = AccessLog()
+    admitted = [access.admit(503, 0.0) for _ in range(logs.MAX_LINES_PER_S + 50)]
+    assert admitted.count(True) == logs.MAX_LINES_PER_S
+    assert AccessLog(every=True).admit(200, 0.0)
+    now += 1
+    assert access.admit(503, 0.0)
+    (line,) = lines(stderr)
+    assert (line["level"], line["left_out"]) == ("warning", 50)

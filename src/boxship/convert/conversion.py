@@ -12,10 +12,9 @@ from boxship import proof as proofs
 from boxship.artifact import formats, pickles
 from boxship.artifact.digest import digest
 from boxship.convert import converters
-from boxship.convert.errors import ConversionError
+from boxship.convert.errors import INSTEAD, ConversionError
 from boxship.convert.finish import finished
 from boxship.convert.inputs import plan_inputs
-from boxship.convert.instead import INSTEAD
 from boxship.convert.output import check_output, part_of
 from boxship.convert.outputs import PROBE_ROWS
 from boxship.convert.parity import TOLERANCE, compare
@@ -108,7 +107,7 @@ def _converted(order: Order, loaded: pickles.LoadedPickle) -> Report:
         tolerance=order.tolerance,
         attempts=(),
         versions=converters.versions(loaded.model),
-        notes=(*loaded.warnings, *samples.notes, *notes),
+        notes=(*loaded.warnings, *samples.notes, *notes, *_few(samples)),
     )
     with part_of(order.output) as part:
         best: tuple[Attempt, bytes] | None = None
@@ -122,6 +121,14 @@ def _converted(order: Order, loaded: pickles.LoadedPickle) -> Report:
         return report if best is None else _written(order, report, best, part)
 
 
+def _few(samples: Samples) -> tuple[str, ...]:
+    if samples.rows >= _FEW:
+        return ()
+    rows = f"{samples.rows:,} row{'s prove' if samples.rows != 1 else ' proves'} little"
+    return (f"{rows}; without --samples, thousands are made from what the model knows.",)
+
+
+_FEW: Final = 100
 _DATATYPES: Final[tuple[Datatype, ...]] = ("FP32", "FP64")
 
 

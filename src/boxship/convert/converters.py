@@ -7,9 +7,8 @@ import warnings
 from dataclasses import dataclass
 from typing import Any, Final
 
-from boxship.convert.errors import ConversionError
+from boxship.convert.errors import INSTALL, INSTEAD, ConversionError
 from boxship.convert.inputs import Inputs
-from boxship.convert.instead import INSTALL, INSTEAD
 from boxship.convert.prepare import final_step
 from boxship.convert.registry import BOOSTER_ALIAS, our_converters
 from boxship.runtimes.sklearn.parts import parts
@@ -134,6 +133,15 @@ def _failure(model: Any, error: Exception) -> ConversionError:
         return ConversionError(
             f"{skl2onnx} cannot convert this {type(model).__name__}: {_one_line(error)}",
             tip=INSTEAD.format("change the part that it names and train again"),
+        )
+    if all(cls.__name__.startswith("_") for cls in unknown):
+        # A private part is nothing that anybody could replace.
+        return ConversionError(
+            f"{skl2onnx} cannot convert this {type(model).__name__}: it has no converter for "
+            f"{', '.join(map(_title, unknown))}, a part of it.",
+            tip=INSTEAD.format(
+                "train it without what needs that part, such as columns of categories"
+            ),
         )
     own = any(_library(cls) not in _OWN_LIBRARIES for cls in unknown)
     return ConversionError(

@@ -7,9 +7,8 @@ from typing import Any
 
 from boxship.convert.converters import TARGET_OPSET, Converted
 from boxship.convert.edits import Edit, element_type
-from boxship.convert.errors import ConversionError
+from boxship.convert.errors import INSTEAD, ConversionError
 from boxship.convert.inputs import Inputs, described, put_inputs
-from boxship.convert.instead import INSTEAD
 from boxship.convert.outputs import Given, put_outputs
 from boxship.runtimes.base import Tensors
 from boxship.runtimes.onnx.metadata import ANSWERS_KEY, COLUMNS_KEY

@@ -2,8 +2,7 @@
 
 from importlib.util import find_spec
 
-from boxship.convert.errors import ConversionError
-from boxship.convert.instead import INSTALL
+from boxship.convert.errors import INSTALL, ConversionError
 
 _PACKAGES = {
     "numpy": "numpy",

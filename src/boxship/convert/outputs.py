@@ -11,8 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from boxship.convert.edits import Edit, element_type, tensor_info
-from boxship.convert.errors import ConversionError
-from boxship.convert.instead import INSTEAD
+from boxship.convert.errors import INSTEAD, ConversionError
 from boxship.runtimes.base import Array
 from boxship.signature import Signature, TensorSpec
 

@@ -55,8 +55,14 @@ class Comparison:
     faults: tuple[Fault, ...]
 
     @property
+    def decided(self) -> int:
+        """How many rows prove something: the original answers them, and by its own numbers."""
+        return self.rows - self.refused - self.undecided
+
+    @property
     def agrees(self) -> bool:
-        return self.faulty == 0
+        """Whether something was proven, and nothing disproven."""
+        return self.faulty == 0 and self.decided > 0
 
     @property
     def exact(self) -> bool:

@@ -5,12 +5,12 @@ at parameters that only matter to methods that are not converted.
 """
 
 import copy
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from boxship.convert.missing import MISSING_TEXT
+from boxship.runtimes.sklearn.facts import positions
 from boxship.runtimes.sklearn.parts import is_passthrough, kin, parts
 
 
@@ -67,25 +67,11 @@ def final_step(model: Any) -> Any:
 
 
 def _use_positions(transformer: Any) -> None:
-    names = [str(name) for name in getattr(transformer, "feature_names_in_", ())]
-    if names:
+    if hasattr(transformer, "feature_names_in_"):
         transformer.transformers_ = [
-            (title, step, _positions(chosen, names))
+            (title, step, positions(chosen, transformer))
             for title, step, chosen in transformer.transformers_
         ]
-
-
-def _positions(chosen: Any, names: Sequence[str]) -> Any:
-    """A ColumnTransformer's selection by names, as positions; any other selection as it is."""
-    if isinstance(chosen, slice):
-        # A slice of names includes its end, as in pandas.
-        start = names.index(chosen.start) if isinstance(chosen.start, str) else chosen.start
-        stop = names.index(chosen.stop) + 1 if isinstance(chosen.stop, str) else chosen.stop
-        return list(range(len(names)))[start : stop : chosen.step]
-    values = np.atleast_1d(np.asarray(chosen, dtype=object))
-    if values.size and isinstance(values[0], (bool, np.bool_)):
-        return [int(position) for position in np.flatnonzero(values.astype(bool))]
-    return [names.index(one) if isinstance(one, str) else int(one) for one in values.tolist()]
 
 
 def _nan_at(categories: Any) -> int | None:

@@ -11,7 +11,7 @@ from boxship.signature import Signature
 
 def distinct_rows(samples: Samples) -> Samples:
     """Each row once: what was asked twice proves no more than what was asked once."""
-    columns = [values.reshape(samples.rows, -1).tolist() for values in samples.batch.values()]
+    columns = [values.tolist() for values in samples.batch.values()]
     first = {repr(row): at for at, row in reversed(list(enumerate(zip(*columns, strict=True))))}
     kept = np.sort(list(first.values()))
     batch = {name: values[kept] for name, values in samples.batch.items()}
@@ -34,17 +34,18 @@ def served_rows(samples: Samples, signature: Signature) -> tuple[Samples, tuple[
             )
             stopped |= [_is_missing(value) for value in values.tolist()]
     count = int(stopped.sum())
-    if not count:
-        return samples, ()
     if count == samples.rows:
         raise UsageError(
-            f"{samples.origin}: every row lacks a value in a column that takes no missing ones.",
-            tip="Give rows that the model can answer.",
+            f"Expected rows that the model can answer, found {samples.rows:,} ({samples.origin}), "
+            "each without a value in a column that takes no missing ones.",
+            tip="Give such rows with --samples.",
         )
+    if not count:
+        return samples, ()
     kept = {name: values[~stopped] for name, values in samples.batch.items()}
     note = (
-        f"{count:,} of the rows lack a value in a column that takes no missing ones; the server "
-        "refuses them for either model, so they were left out."
+        f"rows without a value in a column that takes no missing ones were left out, {count:,} of "
+        f"{samples.rows:,}: the server refuses them for either model."
     )
     return replace(samples, batch=kept, rows=samples.rows - count), (note,)
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from textwrap import wrap
 from typing import Any, Final
 
-from boxship.convert.instead import INSTEAD
+from boxship.convert.errors import ALONE, INSTEAD
 from boxship.convert.parity import Comparison, Fault
 from boxship.convert.report import Attempt, Report
+from boxship.convert.samples import GENERATED
 
 _WIDTH: Final = 80
 _MOST_VALUES: Final = 12
@@ -54,26 +55,42 @@ def _refusal(report: Report) -> Iterator[str]:
         yield from _row(_NAMES[attempt.datatype], _outcome(attempt, report.tolerance))
     compared = [one for one in report.attempts if one.comparison is not None]
     last = compared[-1].comparison if compared else None
-    if last is not None:
+    if last is not None and last.faults:
         yield ""
         yield f"The first rows at fault, with {_NAMES[compared[-1].datatype]}:"
         for fault in last.faults:
             yield from _fault(fault)
     yield ""
-    yield from wrap(
-        INSTEAD.format("allow more with --tolerance if these differences are good enough for you"),
-        _WIDTH,
-    )
+    yield from wrap(_advice(report, last), _WIDTH)
+
+
+def _advice(report: Report, found: Comparison | None) -> str:
+    """What may help; labels, and infinite or missing numbers, must be equal at any tolerance."""
+    choices = []
+    if report.samples == GENERATED:
+        choices.append("compare rows of your own with --samples if such rows never come to you")
+    if found is not None and not found.labels_that_differ and _is_beyond(found, report.tolerance):
+        choices.append("allow more with --tolerance if these differences are good enough for you")
+    return INSTEAD.format(", or ".join(choices)) if choices else ALONE
+
+
+def _is_beyond(found: Comparison, tolerance: float) -> bool:
+    """Whether numbers that can be compared differ too much."""
+    return found.largest_relative > tolerance
 
 
 def _outcome(attempt: Attempt, tolerance: float) -> str:
     found = attempt.comparison
     if found is None:
         return attempt.obstacle
-    labels = f"; {_labels(found)} labels differ" if found.labels_that_differ else ""
+    if not found.decided:
+        return f"of {found.rows:,} rows none has an answer that could be compared"
+    more = f"; {_labels(found)} labels differ" if found.labels_that_differ else ""
+    if not more and not _is_beyond(found, tolerance):
+        more = "; numbers are infinite or missing, or rows refused, by one model only"
     return (
         f"{found.faulty:,} of {found.rows:,} rows at fault; largest difference "
-        f"{_apart(found, tolerance)}{labels}"
+        f"{_apart(found, tolerance)}{more}"
     )
 
 

@@ -20,11 +20,10 @@ class Runtime(Protocol):
     """A loaded model of tensors.
 
     ``run`` blocks, and is called from one thread at a time unless the runtime is
-    ``reentrant``. It takes the tensors
-    that ``signature`` describes (one matrix, or one array per input; BYTES as an
-    object array of ``str``, missing values as NaN or None) and returns the
-    signature's outputs with the same number of rows. Input that the model itself
-    refuses raises ``InputError``.
+    ``reentrant``. It takes the tensors that ``signature`` describes (one matrix, or one
+    array per input; BYTES as an object array of ``str``, missing values as NaN or None)
+    and returns the signature's outputs with the same number of rows. Input that the
+    model itself refuses raises ``InputError``.
     """
 
     @property

@@ -6,23 +6,16 @@ What nobody needs any more is not computed, and what would come too late is refu
 """
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Generic, NamedTuple
+from typing import Generic
 
-from boxship.errors import OverloadedError, PredictionError, RequestError
+from boxship.errors import PredictionError, RequestError
+from boxship.serve.admission import Admission
 from boxship.serve.costs import Costs
 from boxship.serve.deadlines import Deadlines
-from boxship.serve.lane import Batch, Call, Lane, Reply, Result, Waiting, expired
-
-_PURGE_S = 0.01
-"""A full queue is searched for callers that have gone no oftener: refusals must stay cheap."""
-
-
-_CROWDED_S = 0.1
-"""So long after a refusal the next one is expected."""
+from boxship.serve.lane import Batch, Call, Lane, Reply, Result, Waiting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +55,6 @@ class _Answers(Generic[Batch, Result]):
     compute_s: float
 
 
-class _Standing(NamedTuple):
-    """A refusal of so many rows in so many seconds."""
-
-    error: OverloadedError
-    rows: int
-    budget_s: float
-
-
 class Batcher(Generic[Batch, Result]):
     """A bounded queue before ``slots`` concurrent calls to the model.
 
@@ -94,7 +79,6 @@ class Batcher(Generic[Batch, Result]):
         self.costs = Costs() if costs is None else costs
         self._work = work
         self._max_batch_size = max_batch_size
-        self._max_queue_size = max_queue_size
         self._max_queue_delay_s = max_queue_delay_s
         self._observe = observe
         self._clock = clock
@@ -107,8 +91,7 @@ class Batcher(Generic[Batch, Result]):
         )
         self._lanes = (self._usual, self._large)
         self._draining = False
-        self._standing: dict[Lane[Batch, Result], _Standing] = {}
-        self._purged_at = self._refused_at = -math.inf
+        self._admission = Admission(self._lanes, max_queue_size, clock)
         self._deadlines = Deadlines(self._lanes, clock)
 
     async def submit(
@@ -182,10 +165,6 @@ class Batcher(Generic[Batch, Result]):
         """How long a request of ``rows`` rows would take from now to its answer, in seconds."""
         return self._lane(rows).wait_s(rows, self._clock())
 
-    @property
-    def _crowded(self) -> bool:
-        return self._clock() - self._refused_at < _CROWDED_S
-
     def drain(self) -> None:
         """Expect nobody to come again: no call waits for company any more. All are answered."""
         self._draining = True
@@ -197,65 +176,8 @@ class Batcher(Generic[Batch, Result]):
         return self._large if rows > self._max_batch_size and self._large.slots else self._usual
 
     def refusal(self, rows: int, deadline: float | None) -> RequestError | None:
-        """Why a request of ``rows`` rows would not be taken now, before anybody reads it.
-
-        Within one pass of the event loop, who wants no less gets the same refusal, unless a call
-        ends meanwhile: to find it out anew would cost more than all else.
-        """
-        now = self._clock()
-        budget_s = math.inf if deadline is None else deadline - now
-        lane = self._lane(rows)
-        standing = self._standing.get(lane)
-        if standing and rows >= standing.rows and 0 < budget_s <= standing.budget_s:
-            return standing.error
-        error = self._refusal(lane, rows, now, deadline)
-        if isinstance(error, OverloadedError):
-            self._refused_at = now
-            if not self._standing:
-                asyncio.get_running_loop().call_soon(self._standing.clear)
-            self._standing[lane] = _Standing(error, rows, budget_s)
-        return error
-
-    def _refusal(
-        self, lane: Lane[Batch, Result], rows: int, now: float, deadline: float | None
-    ) -> RequestError | None:
-        if self._is_full() and not self._made_room(now):
-            return OverloadedError(
-                f"the queue is full: {self._max_queue_size} requests wait for the model",
-                retry_after_s=_whole(lane.wait_s(rows, now)),
-            )
-        if deadline is None:
-            return None
-        if deadline <= now:
-            return expired(0.0)
-        if lane.free and not lane.calls:
-            # An idle model is always tried: else one slow call would have all others refused.
-            return None
-        wait_s = lane.promise_s(rows, now)
-        if not lane.starts_at_once(rows):
-            # The call that is about to start is made in any case, and the fuller the better.
-            wait_s += lane.late_s
-        if now + wait_s > deadline:
-            return OverloadedError(
-                f"the model is busy: an answer would take about {wait_s:.3g} s, "
-                "longer than this request may wait",
-                retry_after_s=_whole(wait_s),
-            )
-        return None
-
-    def _is_full(self) -> bool:
-        waiting = self._usual.count + self._large.count
-        if waiting < self._max_queue_size:
-            return False
-        return waiting - self._usual.starting() - self._large.starting() >= self._max_queue_size
-
-    def _made_room(self, now: float) -> bool:
-        if now - self._purged_at < _PURGE_S:
-            return False
-        self._purged_at = now
-        for lane in self._lanes:
-            lane.drop(now, ask=True)
-        return not self._is_full()
+        """Why a request of ``rows`` rows would not be taken now, before anybody reads it."""
+        return self._admission.refusal(self._lane(rows), rows, deadline)
 
     def _plan_cut(self, lane: Lane[Batch, Result]) -> None:
         """Start a call at the end of this pass, so that all who have arrived by then share it."""
@@ -292,15 +214,16 @@ class Batcher(Generic[Batch, Result]):
         """Calls, each from its cut to its answers, while a next one is due at once."""
         call = self._cut(lane)
         while call is not None:
+            # The event loop's own reference to a task is a weak one.
             call.task = asyncio.current_task()
             try:
                 answers = await self._answers(lane, list(call.requests))
             finally:
                 lane.answered(call, self._clock())
-                self._standing.pop(lane, None)
+                self._admission.moved(lane)
             if answers is not None:
                 self._hand_out(answers)
-            if self._crowded:
+            if self._admission.crowded:
                 # The loop may have rested: sockets, probes and timers have their turn between.
                 await asyncio.sleep(0)
             call = self._cut(lane) if lane.calls and not lane.cut_planned else None
@@ -351,7 +274,11 @@ class Batcher(Generic[Batch, Result]):
 
     async def _executed(self, lane: Lane[Batch, Result], batch: Batch) -> Result:
         try:
-            if self._crowded and lane is self._usual and self._work.execute_crowded is not None:
+            if (
+                self._admission.crowded
+                and lane is self._usual
+                and self._work.execute_crowded is not None
+            ):
                 return await self._work.execute_crowded(batch)
             return await lane.execute(batch)
         except (Exception, GeneratorExit):
@@ -380,7 +307,3 @@ def broken_off(error: BaseException) -> Exception:
     if isinstance(error, Exception):
         return error
     return PredictionError(f"the model broke off: {type(error).__name__}: {error}")
-
-
-def _whole(seconds: float) -> int:
-    return max(1, math.ceil(seconds))

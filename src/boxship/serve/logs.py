@@ -94,8 +94,8 @@ class AccessLog:
         self._lines = 0
         self._left_out = 0
 
-    def wants(self, status: int, seconds: float) -> bool:
-        """Whether a request that ended so is of interest, and this second has a line left for it.
+    def admit(self, status: int, seconds: float) -> bool:
+        """Whether a request that ended so is to be recorded; it then has one of this second's lines.
 
         In an overload, lines would cost the answers.
         """
@@ -110,6 +110,7 @@ class AccessLog:
                 log(self._logger, logging.WARNING, text, left_out=self._left_out)
             self._second, self._lines, self._left_out = now, 0, 0
         if self._lines < MAX_LINES_PER_S:
+            self._lines += 1
             return True
         self._left_out += 1
         return False
@@ -129,10 +130,7 @@ class AccessLog:
         rows: int | None = None,
         remote: str | None = None,
     ) -> None:
-        """Log one answered request, if it is wanted. ``path`` has no query string."""
-        if not self.wants(status, seconds):
-            return
-        self._lines += 1
+        """Log one answered request that was admitted. ``path`` has no query string."""
         level = logging.INFO
         if status == 503 and route in _PROBES:
             level = logging.DEBUG

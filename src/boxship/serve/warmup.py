@@ -18,6 +18,8 @@ from boxship.serve.costs import Costs
 
 _REPEATS = 5
 _HOPS = 20
+_SURE_S = 0.05
+"""Calls that took so long together need no further repetition to be known well enough."""
 _BUDGET_S = 1.0
 """A model that has taken so long is slow enough to know: larger batches are not tried."""
 
@@ -90,7 +92,7 @@ def _call_s(model: TensorModel, rows: int) -> float:
         started = perf_counter()
         model.run(batch)
         times.append(perf_counter() - started)
-        if sum(times) > _BUDGET_S / 20:
+        if sum(times) > _SURE_S:
             break
     return median(times)
 

@@ -6,6 +6,6 @@ takes them from a file of the user's.
 
 from boxship.convert.samples.generate import generate
 from boxship.convert.samples.read import read
-from boxship.convert.samples.samples import Samples
+from boxship.convert.samples.samples import GENERATED, Samples
 
-__all__ = ["Samples", "generate", "read"]
+__all__ = ["GENERATED", "Samples", "generate", "read"]

@@ -28,12 +28,11 @@ from boxship.convert.samples.mixing import (
 )
 from boxship.convert.samples.paths import path_rows
 from boxship.convert.samples.pools import Pools, make_pools
-from boxship.convert.samples.samples import Samples
+from boxship.convert.samples.samples import GENERATED, Samples
 from boxship.errors import ModelError
 from boxship.runtimes.sklearn.runtime import SklearnRuntime
 from boxship.signature import Signature, TensorSpec
 
-ORIGIN: Final = "generated from the model"
 _REFUSED_PART: Final = 0.25
 """Most rows that the model refuses, for each that it answers."""
 
@@ -74,7 +73,7 @@ def generate(
     return Samples(
         batch=to_batch(table, signature, columns, pools.words),
         rows=len(table),
-        origin=ORIGIN,
+        origin=GENERATED,
         notes=_notes(made, pools, columns),
     )
 

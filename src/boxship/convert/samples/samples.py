@@ -1,8 +1,11 @@
 """What both sources of rows hand over: one batch, and where it comes from."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from boxship.runtimes.base import Tensors
+
+GENERATED: Final = "generated from the model"
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,9 @@ def _declare(
         example = bool(example)
     return replace(
         spec,
-        nullable=declared.nullable or known.nullable,
+        # Whole numbers and truth values have no way to be missing.
+        nullable=spec.datatype.startswith(("FP", "BYTES"))
+        and (declared.nullable or known.nullable),
         description=declared.description or known.description,
         example=example,
     )

@@ -39,7 +39,8 @@ def read_columns(model: object, declared: Sequence[TensorSpec]) -> Columns:
     if known is None and not declared:
         raise ModelError(
             f"A {type(model).__name__} does not say how many columns it takes.",
-            tip="Declare them, in order, under `inputs` in boxship.toml.",
+            tip="Fit it before it is saved. If it is fitted, declare its columns, in order, under "
+            "`inputs` in boxship.toml.",
         )
     count = len(declared) if known is None else int(known)
     facts = find_facts(model, count)

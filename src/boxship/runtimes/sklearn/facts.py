@@ -61,7 +61,7 @@ def _visit_pipeline(pipeline: Any, columns: Sequence[int], facts: Facts) -> Flow
 
 def _visit_column_transformer(transformer: Any, columns: Sequence[int], facts: Facts) -> Flow:
     return _join(
-        _visit_step(step, [columns[i] for i in _positions(chosen, transformer)], facts)
+        _visit_step(step, [columns[i] for i in positions(chosen, transformer)], facts)
         for _, step, chosen in transformer.transformers_
     )
 
@@ -102,8 +102,8 @@ def _visit_function(_: Any, columns: Sequence[int], __: Facts) -> Flow:
 def _visit_other(estimator: Any, columns: Sequence[int], facts: Facts) -> Flow:
     if getattr(estimator, "n_features_in_", len(columns)) == len(columns):
         _note_typical(estimator, columns, facts)
-        for inner, positions in _siblings(estimator, len(columns)):
-            _visit(inner, [columns[i] for i in positions], facts)
+        for inner, order in _siblings(estimator, len(columns)):
+            _visit(inner, [columns[i] for i in order], facts)
     return None
 
 
@@ -130,7 +130,7 @@ def _join(flows: Iterable[Flow]) -> Flow:
     return joined if whole else None
 
 
-def _positions(chosen: Any, transformer: Any) -> list[int]:
+def positions(chosen: Any, transformer: Any) -> list[int]:
     """Positions of a ColumnTransformer's selection: names, positions, a slice or a mask."""
     names = [str(name) for name in getattr(transformer, "feature_names_in_", ())]
     count = int(transformer.n_features_in_)

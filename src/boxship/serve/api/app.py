@@ -149,7 +149,7 @@ class App:
     def drain(self) -> None:
         """Say unready, and close each connection with its next answer."""
         self._state = State(Phase.DRAINING)
-        self._direct.draining = True
+        self._direct.drain()
         self._batcher.drain()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

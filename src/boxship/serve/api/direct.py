@@ -109,7 +109,7 @@ class Direct:
         *,
         inline_rows: int,
     ) -> None:
-        self.draining = False
+        self._draining = False
         self._model = model
         self._batcher = batcher
         self._name = identity.name
@@ -121,8 +121,10 @@ class Direct:
         self._inline_rows = inline_rows
         self._singles = model.single_rows if inline_rows else None
         if self._singles is not None:
+            # More rows than one request may bring inline: each of them would be called alone
+            # in this very pass, and together they take no longer than that.
             self._inline = InlineCalls(
-                self._singles.answer, max_rows=inline_rows, observe=observer.batch
+                self._singles.answer, max_rows=settings.max_batch_size, observe=observer.batch
             )
         self._date = Date()
         fixed = f"{contract.MODEL_VERSION_HEADER}: {identity.version}\r\n"
@@ -130,9 +132,13 @@ class Direct:
             fixed += f"{contract.MODEL_DIGEST_HEADER}: {identity.digest}\r\n"
         self._fixed = fixed.encode()
 
+    def drain(self) -> None:
+        """Take no more, and close each connection with its next answer."""
+        self._draining = True
+
     def __call__(self, arrived: Arrived) -> Answer | Later | None:
         """The answer, what will give it, or None where the application is to."""
-        if self.draining or arrived.url != _PATH or len(arrived.body) > self._max_bytes:
+        if self._draining or arrived.url != _PATH or len(arrived.body) > self._max_bytes:
             return None
         headers = dict(arrived.headers)
         if headers.get(b"content-type", JSON) != JSON or b"content-encoding" in headers:
@@ -194,7 +200,7 @@ class Direct:
             response = Response(200, self._model.encode_answers(outputs, single=single))
         except Exception as error:  # noqa: BLE001 (whatever it is, the client gets an answer)
             return self.batched_failure(exchange, error, rows)
-        return self._answer_later(exchange, response, rows, response.status, close=self.draining)
+        return self._answer_later(exchange, response, rows, response.status, close=self._draining)
 
     def batched_failure(self, exchange: _Exchange, error: Exception, rows: int) -> Answer:
         """The response to one whose batch has no answer."""
@@ -202,7 +208,7 @@ class Direct:
         # Its client may have closed its sending half only, and still read.
         gone = isinstance(error, CallerGoneError)
         status = CLIENT_GONE if gone else response.status
-        return self._answer_later(exchange, response, rows, status, close=gone or self.draining)
+        return self._answer_later(exchange, response, rows, status, close=gone or self._draining)
 
     def _answer_later(
         self, exchange: _Exchange, response: Response, rows: int, status: int, *, close: bool
@@ -229,16 +235,16 @@ class Direct:
 
     def _answer_at_once(self, exchange: _Exchange, response: Response, rows: int) -> Answer:
         """Write, count and log the response to a request that never was in flight."""
-        data = self._written(exchange, response, close=self.draining)
+        data = self._written(exchange, response, close=self._draining)
         status, seconds = response.status, monotonic() - exchange.since
         if status == HTTPStatus.OK:
             self._count_success(seconds)
         else:
             self._observer.count(contract.PREDICT, status, seconds)
-        if self._observer.wants(status, seconds):
+        if self._observer.admit(status, seconds):
             asked = self._asked(exchange, rows)
             self._observer.log(asked, status, seconds)
-        return Answer(data, self.draining)
+        return Answer(data, self._draining)
 
     def _asked(self, exchange: _Exchange, rows: int) -> Asked:
         return Asked(

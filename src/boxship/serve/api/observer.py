@@ -55,12 +55,9 @@ class Observer:
     def ended(self, asked: Asked, status: int, seconds: float) -> None:
         """It was answered, or its client has gone."""
         self._counters.request_ended()
-        self.answered(asked, status, seconds)
-
-    def answered(self, asked: Asked, status: int, seconds: float) -> None:
-        """A request was answered."""
         self._counters.request_answered(asked.route, asked.method, status, asked.model, seconds)
-        self.log(asked, status, seconds)
+        if self.admit(status, seconds):
+            self.log(asked, status, seconds)
 
     def count(self, route: str, status: int, seconds: float) -> None:
         """A POST to ``route`` that never was in flight ended so."""
@@ -70,12 +67,12 @@ class Observer:
         """A function of the seconds that counts such a POST with status 200, and looks nothing up."""
         return self._counters.success_counter(route, self._identity.name)
 
-    def wants(self, status: int, seconds: float) -> bool:
-        """Whether such a request would be logged now."""
-        return self._access.wants(status, seconds)
+    def admit(self, status: int, seconds: float) -> bool:
+        """Whether a request that ended so is to be logged: ask once, then ``log`` it."""
+        return self._access.admit(status, seconds)
 
     def log(self, asked: Asked, status: int, seconds: float) -> None:
-        """One line of the access log, where it is of interest."""
+        """One line of the access log."""
         self._access.record(
             method=asked.method,
             route=asked.route,

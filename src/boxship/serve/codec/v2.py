@@ -66,8 +66,8 @@ class InferResponse:
 def parse(body: bytes, header_length: str | None, codec: "TensorsCodec") -> Turns[InferRequest]:
     """A request's body, read by the signature; ``header_length`` is the raw HTTP header.
 
-    Large tensors are read in turns. Raises ``MalformedError`` for a body that is not what it says, ``InputError``
-    with every problem for tensors that do not fit.
+    Large tensors are read in turns. Raises ``MalformedError`` for a body that is not what it
+    says, ``InputError`` with every problem for tensors that do not fit.
     """
     head, tail = _cut(body, header_length)
     try:

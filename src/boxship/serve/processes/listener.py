@@ -12,7 +12,7 @@ from boxship.errors import AddressError
 
 logger = logging.getLogger("boxship.listener")
 
-MOST_AT_ONCE = 16
+MOST_AT_ONCE = 64
 """Connections that are taken in a row while others wait for their turn."""
 
 _BACKLOG = 2048

@@ -19,6 +19,7 @@ from boxship.runtimes.base import Runtime
 from boxship.serve import golden, logs, metrics, warmup
 from boxship.serve.api.app import App
 from boxship.serve.api.observer import Identity
+from boxship.serve.arrived import DirectHandler
 from boxship.serve.codec.models import ServedModel, TensorModel
 from boxship.serve.lifecycle import Phase
 from boxship.serve.messages import Receive, Scope, Send
@@ -44,13 +45,15 @@ class Application(Protocol):
 class Served:
     """What a worker serves once it is ready.
 
-    ``notes`` are worth a log line at the server's start. ``lifespan`` says whether
+    ``direct`` answers requests that need no ASGI. ``notes`` are worth a log line at the
+    server's start. ``lifespan`` says whether
     the application has a start-up of its own, ``after_start`` what follows it with the
     state that it left.
     """
 
     app: Application
     runtime: str
+    direct: DirectHandler | None = None
     notes: tuple[str, ...] = ()
     lifespan: bool = False
     after_start: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None
@@ -172,7 +175,7 @@ class Loading:
             openapi=lambda: self._openapi(model, described),
             counters=self._counters,
         )
-        return Served(app, model.runtime, tuple(self._notes))
+        return Served(app, model.runtime, app.direct, tuple(self._notes))
 
     @property
     def _identity(self) -> Identity:

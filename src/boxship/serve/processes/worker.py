@@ -64,7 +64,7 @@ async def run(
         start.project.serve,
         lifespan=served.lifespan,
         counted=partial(table.publish, start.slot),
-        direct=getattr(served.app, "direct", None),
+        direct=served.direct,
     )
     await _started(server)
     if served.after_start is not None:

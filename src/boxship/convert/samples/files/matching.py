@@ -58,7 +58,7 @@ def named(names: Sequence[str]) -> str:
 def _by_position(table: Table, columns: Sequence[TensorSpec], path: Path) -> list[int]:
     if table.width != len(columns):
         raise UsageError(
-            f"Expected the {len(columns)} columns of the model in {path}, "
+            f"Expected the model's {len(columns)} column{'s' * (len(columns) != 1)} in {path}, "
             f"found {table.width} and no names.",
             tip="Keep exactly the columns that the model was fitted on, in their order, "
             "or name them in a CSV or Parquet file.",

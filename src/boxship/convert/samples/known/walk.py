@@ -11,7 +11,7 @@ from boxship.convert.samples.known.knowledge import Inputs, Knowledge
 from boxship.convert.samples.known.links import SCALERS, Flow, Link, after_function, after_scaler
 from boxship.convert.samples.known.ranges import note_linear, note_ranges
 from boxship.convert.samples.known.trees import grown
-from boxship.runtimes.sklearn.facts import _positions as positions_of
+from boxship.runtimes.sklearn.facts import positions as positions_of
 from boxship.runtimes.sklearn.parts import is_passthrough, kin
 
 
