@@ -166,7 +166,7 @@ def test_rows_with_holes_never_reach_a_model_that_takes_none(tmp_path: Path) -> 
 def test_rows_that_all_have_holes_prove_nothing(tmp_path: Path) -> None:
     samples = tmp_path / "rows.csv"
     FRAME.assign(age=np.nan).to_csv(samples, index=False)
-    with pytest.raises(UsageError, match="every row lacks a value"):
+    with pytest.raises(UsageError, match="each without a value in a column"):
         convert(order(tmp_path, samples=samples))
 
 

@@ -138,7 +138,7 @@ def test_a_label_is_undecided_where_the_original_has_a_tie(first: Any, second: A
     labels, other = ["a"] * rows, ["b"] + ["a"] * (rows - 1)
     found = compared({"label": labels, **first}, {"label": other, **second})
     assert (found.undecided, found.labels_that_differ, found.faulty) == (1, 1, 0)
-    assert found.agrees
+    assert found.agrees is (found.decided > 0)
     assert not found.exact
 
 

@@ -163,7 +163,7 @@ def test_csv_without_a_header_is_taken_in_order(tmp_path: Path) -> None:
     assert np.array_equal(samples.batch["input"], [[1, 2.5], [np.nan, -1e300]], equal_nan=True)
     assert "first row of the file holds numbers" in samples.notes[0]
     error = refusal(path, numbered(3, prefix="x"))
-    assert "Expected the 3 columns" in error.message
+    assert "Expected the model's 3 columns" in error.message
     assert "found 2 and no names" in error.message
 
 

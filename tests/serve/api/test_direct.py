@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +95,14 @@ def asked(make: Callable[[], App], *requests: Arrived) -> list[bytes | None]:
     async def run() -> list[bytes | None]:
         handler = make().direct
         found: dict[int, bytes | None] = {}
+
+        def take(number: int, answer: Answer) -> None:
+            found[number] = answer.data
+
         for number, request in enumerate(requests):
             answer = handler(request)
             if isinstance(answer, Later):
-                answer.deliver = lambda said, at=number: found.update({at: said.data})
+                answer.deliver = partial(take, number)
             else:
                 found[number] = answer.data if isinstance(answer, Answer) else None
         async with asyncio.timeout(5):
@@ -138,9 +143,12 @@ def test_a_failure_is_its_own_rows(inline_rows: int) -> None:
 def test_what_goes_wrong_while_it_is_read_is_left_to_the_application() -> None:
     """Which answers 500 with a line in the log, and does not take it for broken HTTP."""
 
+    def decode(_: bytes) -> tuple[Any, int, bool]:
+        raise ZeroDivisionError("it broke")
+
     def broken() -> App:
         made = app(inline_rows=0)
-        made._model.decode_rows = lambda _: 1 // 0  # type: ignore[method-assign]
+        made._model.decode_rows = decode  # type: ignore[method-assign,assignment]
         return made
 
     assert asked(broken, arrived(ROW)) == [None]

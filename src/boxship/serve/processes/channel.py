@@ -22,6 +22,10 @@ class Start(msgspec.Struct, tag=True, frozen=True):
     metrics: Path
 
 
+class Accept(msgspec.Struct, tag=True, frozen=True):
+    """To the worker, once it has loaded: take connections. Without it none is ever its own."""
+
+
 class Drain(msgspec.Struct, tag=True, frozen=True):
     """To the worker: say unready, close each connection with its next answer."""
 
@@ -52,7 +56,7 @@ class Failed(msgspec.Struct, tag=True, frozen=True):
     exit_code: int
 
 
-Message = Start | Drain | Close | Progress | Loaded | Failed
+Message = Start | Accept | Drain | Close | Progress | Loaded | Failed
 
 
 def _encode_other(value: Any) -> Any:

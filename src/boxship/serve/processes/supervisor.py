@@ -186,6 +186,7 @@ class Supervisor:
         if isinstance(message, channel.Progress) and message.detail:
             logger.error(message.detail)
         if isinstance(message, channel.Loaded):
+            child.tell(channel.Accept())
             if not self._ready_once.done():
                 self._ready_once.set_result(None)
                 for note in message.notes:

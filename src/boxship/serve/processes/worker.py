@@ -22,7 +22,16 @@ from boxship.errors import EXIT_MODEL, BoxshipError
 from boxship.serve import logs, metrics
 from boxship.serve.lifecycle import Phase
 from boxship.serve.processes import channel, resources
-from boxship.serve.processes.channel import Close, Drain, Failed, Loaded, Progress, Start, WorkerEnd
+from boxship.serve.processes.channel import (
+    Accept,
+    Close,
+    Drain,
+    Failed,
+    Loaded,
+    Progress,
+    Start,
+    WorkerEnd,
+)
 from boxship.serve.processes.http import HttpServer
 from boxship.serve.processes.spread import ConnectionTable
 
@@ -71,7 +80,6 @@ async def run(
         await served.after_start(server.app_state)
     table.publish(start.slot, 0)
     _end_with_parent(0)
-    server.accept(listener, partial(table.others_have_fewer, start.slot))
     load_s = perf_counter() - began
     counters.model_loaded(
         model=start.project.name,
@@ -81,6 +89,9 @@ async def run(
         seconds=load_s,
     )
     control.send(Loaded(served.runtime, load_s, served.notes))
+    # A server that is about to end kills who is not ready: nobody may be connected to it by then.
+    await _told(control, Accept)
+    server.accept(listener, partial(table.others_have_fewer, start.slot))
     await _serve_until_closed(server, served, control)
     counters.flush()
 
