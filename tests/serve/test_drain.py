@@ -241,11 +241,15 @@ def test_draining_server_answers(serve: Serve) -> None:
     assert server.process.wait(10) == 0
 
 
-def test_no_delay(serve: Serve) -> None:
-    """Without a delay the server ends at once, and still answers what was sent."""
+@pytest.mark.parametrize("after_s", [0.2, 0.35, 0.5, 0.8])
+def test_no_delay(serve: Serve, after_s: float) -> None:
+    """Without a delay the server ends at once, and still answers what was sent.
+
+    Also while its second worker has just loaded, or is about to.
+    """
     server = serve("service:Quick", "--workers", "2", "--drain-delay", "0")
     with Load(server.port, post("/predict", {"x": 1.0}), new_every_s=None, pause_s=0.05) as load:
-        time.sleep(0.5)
+        time.sleep(after_s)
         signalled = time.monotonic()
         assert server.stop() == 0
         assert time.monotonic() - signalled < 1.5
