@@ -28,6 +28,10 @@ from boxship.runtimes.onnx.runtime import OnnxRuntime
 from boxship.runtimes.sklearn.runtime import SklearnRuntime
 from boxship.signature import Datatype, TensorSpec
 
+_DATATYPES: Final[tuple[Datatype, ...]] = ("FP32", "FP64")
+_FEW: Final = 100
+"""Rows of the user's own that are fewer deserve a word."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
@@ -126,10 +130,6 @@ def _few(samples: Samples) -> tuple[str, ...]:
         return ()
     rows = f"{samples.rows:,} row{'s prove' if samples.rows != 1 else ' proves'} little"
     return (f"{rows}; without --samples, thousands are made from what the model knows.",)
-
-
-_FEW: Final = 100
-_DATATYPES: Final[tuple[Datatype, ...]] = ("FP32", "FP64")
 
 
 def _attempt(
