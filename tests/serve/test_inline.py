@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 
 import pytest
 from hypothesis import given, strategies as st
 
-from boxship.serve.batcher import Timing
 from boxship.serve.inline import InlineCalls
 
 POISON = 13
@@ -15,15 +15,25 @@ POISON = 13
 
 @dataclass
 class Caller:
-    since: float = 0.0
     answers: list[int] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
 
-    def answer(self, answer: int) -> None:
-        self.answers.append(answer)
 
-    def fail(self, error: Exception) -> None:
-        self.errors.append(error)
+class Teller:
+    """Tells each caller, and remembers when which calls began and how long they took."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[int, float, float]] = []
+
+    def answered(
+        self, callers: Sequence[Caller], answers: Sequence[int], started: float, compute_s: float
+    ) -> None:
+        self.calls.append((len(callers), started, compute_s))
+        for caller, answer in zip(callers, answers, strict=True):
+            caller.answers.append(answer)
+
+    def failed(self, caller: Caller, error: Exception) -> None:
+        caller.errors.append(error)
 
 
 class Model:
@@ -41,12 +51,12 @@ class Model:
 
 def answered(
     passes: Sequence[Sequence[int]], *, max_rows: int = 64
-) -> tuple[list[Caller], Model, list[Timing]]:
+) -> tuple[list[Caller], Model, Teller]:
     """Each pass's rows are added within one pass of an event loop."""
-    model, callers, timings = Model(), [], list[Timing]()
+    model, callers, teller = Model(), list[Caller](), Teller()
 
     async def run() -> None:
-        calls = InlineCalls[int, int](model, max_rows=max_rows, observe=timings.append)
+        calls = InlineCalls[int, int, Caller](model, teller, max_rows=max_rows)
         for rows in passes:
             for row in rows:
                 callers.append(Caller())
@@ -54,14 +64,17 @@ def answered(
             await asyncio.sleep(0)
 
     asyncio.run(run())
-    return callers, model, timings
+    return callers, model, teller
 
 
 def test_one_pass_is_one_call() -> None:
-    callers, model, timings = answered([[1, 2, 3], [4]])
+    began = monotonic()
+    callers, model, teller = answered([[1, 2, 3], [4]])
     assert [caller.answers for caller in callers] == [[2], [4], [6], [8]]
     assert model.calls == [3, 1]
-    assert [(one.rows, len(one.queue_s)) for one in timings] == [(3, 3), (1, 1)]
+    assert [rows for rows, _, _ in teller.calls] == [3, 1]
+    for _, started, compute_s in teller.calls:
+        assert began <= started <= started + compute_s <= monotonic()
 
 
 def test_nobody_waits_for_the_next_pass() -> None:
@@ -69,7 +82,7 @@ def test_nobody_waits_for_the_next_pass() -> None:
     caller = Caller()
 
     async def run() -> None:
-        InlineCalls[int, int](Model(), max_rows=8).add(1, caller)
+        InlineCalls[int, int, Caller](Model(), Teller(), max_rows=8).add(1, caller)
         await asyncio.sleep(0)
         assert caller.answers == [2]
 
@@ -92,7 +105,7 @@ def test_too_few_answers_are_an_error_and_nobody_gets_anothers() -> None:
     callers = [Caller() for _ in range(3)]
 
     async def run() -> None:
-        calls = InlineCalls[int, int](lambda rows: rows[1:], max_rows=8)
+        calls = InlineCalls[int, int, Caller](lambda rows: rows[1:], Teller(), max_rows=8)
         for row, caller in enumerate(callers):
             calls.add(row, caller)
         await asyncio.sleep(0)
@@ -107,11 +120,11 @@ def test_too_few_answers_are_an_error_and_nobody_gets_anothers() -> None:
     max_rows=st.integers(1, 8),
 )
 def test_everybody_gets_one_answer_and_their_own(passes: list[list[int]], max_rows: int) -> None:
-    callers, model, timings = answered(passes, max_rows=max_rows)
+    callers, model, teller = answered(passes, max_rows=max_rows)
     rows = [row for one in passes for row in one]
     assert len(callers) == len(rows)
     for row, caller in zip(rows, callers, strict=True):
         assert caller.answers == ([] if row == POISON else [2 * row])
         assert len(caller.errors) == (row == POISON)
     assert max(model.calls, default=0) <= max_rows
-    assert sum(one.rows for one in timings) == len(rows) - rows.count(POISON)
+    assert sum(count for count, _, _ in teller.calls) == len(rows) - rows.count(POISON)

@@ -30,8 +30,10 @@ def test_a_histogram_is_told_what_it_would_have_observed(rounds: list[list[float
     told, at_once = histogram(), histogram()
     tally = HistogramTally(told[1], BOUNDS)
     for values in rounds:
-        for value in values:
+        tally.observe_each(values[1:])
+        for value in values[:1]:
             tally.observe(value)
+        for value in values:
             at_once[1].observe(value)
         tally.flush()
     expected, found = exposed(at_once[0]), exposed(told[0])

@@ -76,8 +76,29 @@ def test_where_rows_cost_much_only_few_run_inline() -> None:
     )
 
 
+def test_single_rows_share_a_call_inline_that_takes_less_than_their_hops_and_is_brief() -> None:
+    """For one of them alone a hop would be cheaper."""
+    hop_s = measured(Timed()).hop_s
+    found = measured(Timed(fixed_s=min(3 * hop_s, 0.001)))
+    assert found.inline_rows == 0
+    assert found.shared_rows == 64
+    assert found.call_s[64] <= 0.002
+    assert found.sentence().startswith("up to 64 requests of one row share a call without a thread")
+
+
+def test_a_shared_call_that_is_not_brief_runs_in_a_thread() -> None:
+    """However many hops it would save: everybody else waits meanwhile."""
+    assert measured(Timed(fixed_s=0.003)).shared_rows == 0
+
+
+def test_without_batches_nothing_is_shared() -> None:
+    hop_s = measured(Timed()).hop_s
+    assert measured(Timed(fixed_s=5 * hop_s), 1).shared_rows == 0
+
+
 def test_what_two_threads_may_not_call_at_once_never_runs_inline() -> None:
-    assert measured(Timed(reentrant=False)).inline_rows == 0
+    found = measured(Timed(reentrant=False))
+    assert (found.inline_rows, found.shared_rows) == (0, 0)
 
 
 def test_a_model_without_batches_is_timed_once() -> None:

@@ -32,7 +32,8 @@ class Later:
 
     __slots__ = ("deliver",)
 
-    deliver: Callable[[Answer], None]
+    deliver: Callable[[bytes, bool], None]
+    """Takes what an ``Answer`` holds."""
 
 
 DirectHandler = Callable[[Arrived], "Answer | Later | None"]

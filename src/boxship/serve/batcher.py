@@ -40,7 +40,7 @@ class Timing:
     """One call to the model: its rows, each request's wait, and the call itself, in seconds."""
 
     rows: int
-    queue_s: tuple[float, ...]
+    queue_s: Sequence[float]
     compute_s: float
 
 

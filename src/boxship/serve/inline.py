@@ -11,26 +11,32 @@ from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
 from boxship.errors import PredictionError
-from boxship.serve.batcher import Timing, broken_off
+from boxship.serve.batcher import broken_off
 
 Row = TypeVar("Row")
 Answer = TypeVar("Answer")
+Caller = TypeVar("Caller")
+Caller_contra = TypeVar("Caller_contra", contravariant=True)
 Answer_contra = TypeVar("Answer_contra", contravariant=True)
 
 
-class Caller(Protocol[Answer_contra]):
-    """Who waits for the answer to one row, since a time of ``time.monotonic``."""
+class Teller(Protocol[Caller_contra, Answer_contra]):
+    """Tells the callers what came of their rows. It must not raise."""
 
-    since: float
+    def answered(
+        self,
+        callers: Sequence[Caller_contra],
+        answers: Sequence[Answer_contra],
+        started: float,
+        compute_s: float,
+    ) -> None:
+        """A call that began at ``started``, of ``time.monotonic``, has an answer for each."""
 
-    def answer(self, answer: Answer_contra) -> None:
-        """What the model says of the row. It must not raise."""
-
-    def fail(self, error: Exception) -> None:
-        """What was raised instead. It must not raise."""
+    def failed(self, caller: Caller_contra, error: Exception) -> None:
+        """What was raised for a row of its own."""
 
 
-class InlineCalls(Generic[Row, Answer]):
+class InlineCalls(Generic[Row, Answer, Caller]):
     """Gathers the rows of one pass of the event loop into calls of ``max_rows`` at most.
 
     ``call`` gives an answer for each row, in their order.
@@ -39,17 +45,17 @@ class InlineCalls(Generic[Row, Answer]):
     def __init__(
         self,
         call: Callable[[Sequence[Row]], Sequence[Answer]],
+        teller: Teller[Caller, Answer],
         *,
         max_rows: int,
-        observe: Callable[[Timing], None] = lambda _: None,
     ) -> None:
         self._call = call
+        self._teller = teller
         self._max_rows = max_rows
-        self._observe = observe
         self._rows: list[Row] = []
-        self._callers: list[Caller[Answer]] = []
+        self._callers: list[Caller] = []
 
-    def add(self, row: Row, caller: Caller[Answer]) -> None:
+    def add(self, row: Row, caller: Caller) -> None:
         """Have ``caller`` told the answer to ``row`` before the event loop waits again."""
         if len(self._rows) >= self._max_rows:
             self._end_pass()
@@ -64,7 +70,7 @@ class InlineCalls(Generic[Row, Answer]):
             self._rows, self._callers = [], []
             self._answer(rows, callers)
 
-    def _answer(self, rows: Sequence[Row], callers: Sequence[Caller[Answer]]) -> None:
+    def _answer(self, rows: Sequence[Row], callers: Sequence[Caller]) -> None:
         """One call for all; one that fails is made again in halves, so the fault finds its owner."""
         started = monotonic()
         try:
@@ -77,14 +83,10 @@ class InlineCalls(Generic[Row, Answer]):
             raise
         except BaseException as error:  # noqa: BLE001 (also a native library's panic)
             if len(rows) == 1:
-                callers[0].fail(broken_off(error))
+                self._teller.failed(callers[0], broken_off(error))
                 return
             middle = len(rows) // 2
             self._answer(rows[:middle], callers[:middle])
             self._answer(rows[middle:], callers[middle:])
             return
-        compute_s = monotonic() - started
-        for caller, answer in zip(callers, answers, strict=True):
-            caller.answer(answer)
-        waits = tuple([started - caller.since for caller in callers])
-        self._observe(Timing(len(rows), waits, compute_s))
+        self._teller.answered(callers, answers, started, monotonic() - started)

@@ -94,15 +94,19 @@ class AccessLog:
         self._lines = 0
         self._left_out = 0
 
+    def concerns(self, status: int, seconds: float) -> bool:
+        """Whether somebody may ask about a request that ended so."""
+        return self._every or status >= HTTPStatus.BAD_REQUEST or seconds >= self._slow_s
+
     def admit(self, status: int, seconds: float) -> bool:
         """Whether a request that ended so is to be recorded; it then has one of this second's lines.
 
         In an overload, lines would cost the answers.
         """
+        if not self.concerns(status, seconds):
+            return False
         if self._every:
             return True
-        if status < HTTPStatus.BAD_REQUEST and seconds < self._slow_s:
-            return False
         now = monotonic()
         if now - self._second >= 1:
             if self._left_out:

@@ -50,7 +50,7 @@ def request_id(headers: Mapping[bytes, bytes]) -> str:
     given = headers.get(_REQUEST_ID)
     if given and len(given) <= _ID_LENGTH and given.isascii() and given.decode().isprintable():
         return given.decode()
-    return trace_id(headers) or f"{_id_prefix}-{next(_ids):x}"
+    return (_TRACEPARENT in headers and trace_id(headers)) or f"{_id_prefix}-{next(_ids):x}"
 
 
 def trace_id(headers: Mapping[bytes, bytes]) -> str:

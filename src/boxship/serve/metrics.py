@@ -9,7 +9,7 @@ does not fill the directory.
 import fcntl
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -169,6 +169,12 @@ class ServerMetrics:
             ("model",),
             mode="livemin",
         )
+        self._shared_rows = _gauge(
+            "boxship_inline_max_shared_rows",
+            "Requests of one row that may share a call without a thread.",
+            ("model",),
+            mode="livemin",
+        )
         self._warm_up = _gauge(
             "boxship_warmup_call_seconds",
             "Time of a call by its rows, as measured before the model was ready.",
@@ -237,17 +243,17 @@ class ServerMetrics:
             )
         return finished, duration
 
-    def success_counter(self, route: str, model: str) -> Callable[[float], None]:
-        """A function that counts a POST with status 200 that never was in flight.
+    def success_counter(self, route: str, model: str) -> Callable[[Sequence[float]], None]:
+        """A function that counts POSTs with status 200 that never were in flight.
 
-        It takes the seconds that the request took, and looks nothing up.
+        It takes the seconds that each of them took, and looks nothing up.
         """
         finished, duration = self._request(route, "POST", 200, model)
         ledger = self._ledger
 
-        def count(seconds: float) -> None:
-            finished.count += 1
-            duration.observe(seconds)
+        def count(seconds: Sequence[float]) -> None:
+            finished.count += len(seconds)
+            duration.observe_each(seconds)
             ledger.touched()
 
         return count
@@ -259,8 +265,7 @@ class ServerMetrics:
         batch_size, queue, compute = self._batch(model)
         batch_size.observe(rows)
         compute.observe(compute_seconds)
-        for waited in queue_seconds:
-            queue.observe(waited)
+        queue.observe_each(queue_seconds)
         self._ledger.touched()
 
     def _batch(self, model: str) -> tuple[HistogramTally, HistogramTally, HistogramTally]:
@@ -282,13 +287,19 @@ class ServerMetrics:
         self._model.labels(model, version, digest, runtime).set(1)
 
     def warmed_up(
-        self, model: str, call_s: Mapping[int, float], hop_s: float, inline_rows: int
+        self,
+        model: str,
+        call_s: Mapping[int, float],
+        hop_s: float,
+        inline_rows: int,
+        shared_rows: int,
     ) -> None:
         """What this worker measured before it was ready, and what it chose."""
         for rows, seconds in call_s.items():
             self._warm_up.labels(model, str(rows)).set(seconds)
         self._hop.labels(model).set(hop_s)
         self._inline_rows.labels(model).set(inline_rows)
+        self._shared_rows.labels(model).set(shared_rows)
 
     def worker_restarted(self) -> None:
         """The supervisor replaced a worker that died."""

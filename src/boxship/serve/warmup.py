@@ -2,13 +2,15 @@
 
 Handing a call to another thread and back costs more than a small model's whole
 answer. A call that is predicted to take less than such a hop runs on the event loop,
-with no queue; any other runs in the model's thread, where it holds nobody up.
+with no queue. So does one for many single rows that takes less than their hops would,
+and is brief. Any other runs in the model's thread, where it holds nobody up.
 """
 
 import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import takewhile
 from statistics import median
 from time import perf_counter
 
@@ -20,6 +22,8 @@ _REPEATS = 5
 _HOPS = 20
 _SURE_S = 0.05
 """Calls that took so long together need no further repetition to be known well enough."""
+_BRIEF_S = 0.002
+"""What may hold up all others on the event loop: about the reading of a full batch's requests."""
 _BUDGET_S = 1.0
 """A model that has taken so long is slow enough to know: larger batches are not tried."""
 
@@ -28,12 +32,14 @@ _BUDGET_S = 1.0
 class WarmUp:
     """What was measured, in seconds: a call by its rows, and a hop to a thread and back.
 
-    ``inline_rows`` is how many rows a call may hold that runs on the event loop, 0 for none.
+    ``inline_rows`` is how many rows a request may hold whose call runs on the event loop,
+    ``shared_rows`` how many requests of one row may share such a call; 0 for none.
     """
 
     call_s: Mapping[int, float] = field(default_factory=dict)
     hop_s: float = 0.0
     inline_rows: int = 0
+    shared_rows: int = 0
 
     def costs(self) -> Costs:
         """What the batcher is to know from the start."""
@@ -51,6 +57,8 @@ class WarmUp:
         )
         if self.inline_rows:
             where = f"requests of up to {self.inline_rows} rows are answered without a thread"
+        elif self.shared_rows:
+            where = f"up to {self.shared_rows} requests of one row share a call without a thread"
         else:
             where = "every call runs in a thread"
         return f"{where}: a call takes {shown}, a thread hop {_time(self.hop_s)}"
@@ -77,12 +85,11 @@ async def measure(model: TensorModel, *, max_batch_size: int) -> WarmUp:
             break
         rows = min(2 * rows, max_batch_size) if rows < max_batch_size else rows + 1
     hop_s = await _hop_s()
-    inline_rows = 0
-    for rows, seconds in call_s.items():
-        if seconds > hop_s or not model.reentrant:
-            break
-        inline_rows = rows
-    return WarmUp(call_s, hop_s, inline_rows)
+    if not model.reentrant:
+        return WarmUp(call_s, hop_s)
+    inline = takewhile(lambda rows: call_s[rows] <= hop_s, call_s)
+    shared = [rows for rows in call_s if call_s[rows] <= min(rows * hop_s, _BRIEF_S)]
+    return WarmUp(call_s, hop_s, max(inline, default=0), max(shared, default=0))
 
 
 def _call_s(model: TensorModel, rows: int) -> float:

@@ -70,7 +70,7 @@ def app(*, inline_rows: int = 8, **settings: Any) -> App:
         TensorModel(Fake(), max_rows=1000),
         Identity("fake", "7", ""),
         ServeSettings(**settings),
-        warm_up=WarmUp(inline_rows=inline_rows),
+        warm_up=WarmUp(inline_rows=inline_rows, shared_rows=64 if inline_rows else 0),
         openapi=lambda: b"",
         counters=metrics.ServerMetrics(),
     )
@@ -96,8 +96,9 @@ def asked(make: Callable[[], App], *requests: Arrived) -> list[bytes | None]:
         handler = make().direct
         found: dict[int, bytes | None] = {}
 
-        def take(number: int, answer: Answer) -> None:
-            found[number] = answer.data
+        def take(number: int, data: bytes, close: bool) -> None:  # noqa: FBT001 (as it is called)
+            assert not close
+            found[number] = data
 
         for number, request in enumerate(requests):
             answer = handler(request)

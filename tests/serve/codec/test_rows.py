@@ -381,3 +381,18 @@ def test_any_single_is_answered_to_the_last_bit(value: float) -> None:
 def test_any_text_is_answered(text: str) -> None:
     output = np.array([[text]], dtype=object)
     assert encoded(Answer(name="v", output="v"), output, single=True) == {"v": text}
+
+
+@given(
+    st.sampled_from(["v", "first name", 'a "quoted" one', "a\nb", "über", "f0"]),
+    st.lists(st.text(), min_size=1, max_size=5),
+)
+def test_each_row_has_a_text_of_its_own(name: str, texts: list[str]) -> None:
+    """The same as alone, whatever its strings and its names hold."""
+    rows = codec(A, answers=(Answer(name=name, output="v"),))
+    output = np.array([[text] for text in texts], dtype=object)
+    found = rows.encode_each({"v": output})
+    assert [json.loads(one) for one in found] == [{name: text} for text in texts]
+    assert found == [
+        rows.encode({"v": output[at : at + 1]}, single=True) for at in range(len(texts))
+    ]

@@ -96,7 +96,7 @@ class App:
             identity,
             settings,
             self._observer,
-            inline_rows=warm_up.inline_rows,
+            warm_up=warm_up,
         )
         self._model_headers = [
             (contract.MODEL_VERSION_HEADER.encode(), identity.version.encode()),

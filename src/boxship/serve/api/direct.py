@@ -5,7 +5,7 @@ than a small model's answer. A request that came whole and in plain JSON needs n
 it. One that is wrong goes the application's way, where the words for it are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from time import monotonic
 from typing import Any
@@ -29,6 +29,7 @@ from boxship.serve.messages import (
     trace_id,
 )
 from boxship.serve.turns import LARGE_BYTES
+from boxship.serve.warmup import WarmUp
 from boxship.settings import ServeSettings
 
 _PATH = contract.PREDICT.encode()
@@ -43,12 +44,9 @@ _STATUS_LINES = {
 class _Exchange(Later):
     """One request, and what its answer needs of it. It may wait for the end of a pass."""
 
-    __slots__ = ("_direct", "_identifier", "arrived", "headers", "since")
+    __slots__ = ("_identifier", "arrived", "headers", "since")
 
-    def __init__(
-        self, direct: "Direct", arrived: Arrived, headers: Mapping[bytes, bytes], since: float
-    ) -> None:
-        self._direct = direct
+    def __init__(self, arrived: Arrived, headers: Mapping[bytes, bytes], since: float) -> None:
         self._identifier = ""
         self.arrived = arrived
         self.headers = headers
@@ -60,14 +58,6 @@ class _Exchange(Later):
         if not self._identifier:
             self._identifier = request_id(self.headers)
         return self._identifier
-
-    def answer(self, body: bytes) -> None:
-        """Say what the model said of the one row."""
-        self.deliver(self._direct.succeeded(self, body, 1))
-
-    def fail(self, error: Exception) -> None:
-        """Say what is wrong."""
-        self.deliver(self._direct.failed(self, error))
 
 
 class _Batched(Later):
@@ -88,12 +78,12 @@ class _Batched(Later):
     def set_result(self, outputs: Any) -> None:
         self._done = True
         self.deliver(
-            self._direct.batched_answer(self._exchange, outputs, self._rows, single=self._single)
+            *self._direct.batched_answer(self._exchange, outputs, self._rows, single=self._single)
         )
 
     def set_exception(self, error: Exception) -> None:
         self._done = True
-        self.deliver(self._direct.batched_failure(self._exchange, error, self._rows))
+        self.deliver(*self._direct.batched_failure(self._exchange, error, self._rows))
 
 
 class Direct:
@@ -107,7 +97,7 @@ class Direct:
         settings: ServeSettings,
         observer: Observer,
         *,
-        inline_rows: int,
+        warm_up: WarmUp,
     ) -> None:
         self._draining = False
         self._model = model
@@ -116,15 +106,13 @@ class Direct:
         self._timeout_s = settings.request_timeout_s
         self._max_bytes = min(settings.max_body_size, LARGE_BYTES)
         self._observer = observer
-        self._count_success = observer.success_counter(contract.PREDICT)
+        self._count_successes = observer.success_counter(contract.PREDICT)
         self._refusal: tuple[RequestError | None, Response] = None, Response(503, b"")
-        self._inline_rows = inline_rows
-        self._singles = model.single_rows if inline_rows else None
+        self._inline_rows = warm_up.inline_rows
+        self._singles = model.single_rows if warm_up.shared_rows else None
         if self._singles is not None:
-            # More rows than one request may bring inline: each of them would be called alone
-            # in this very pass, and together they take no longer than that.
-            self._inline = InlineCalls(
-                self._singles.answer, max_rows=settings.max_batch_size, observe=observer.batch
+            self._inline = InlineCalls[bytes, bytes, _Exchange](
+                self._singles.answer, self, max_rows=warm_up.shared_rows
             )
         self._date = Date()
         fixed = f"{contract.MODEL_VERSION_HEADER}: {identity.version}\r\n"
@@ -143,10 +131,10 @@ class Direct:
         headers = dict(arrived.headers)
         if headers.get(b"content-type", JSON) != JSON or b"content-encoding" in headers:
             return None
-        exchange = _Exchange(self, arrived, headers, monotonic())
+        exchange = _Exchange(arrived, headers, monotonic())
         try:
             until = exchange.since + deadline_s(headers, self._timeout_s)
-            if self._inline_rows:
+            if self._inline_rows or self._singles is not None:
                 return self._inline_or_batched(exchange, until)
             return self._batched_or_refused(exchange, until)
         except OverloadedError as error:
@@ -165,9 +153,9 @@ class Direct:
         started = monotonic()
         outputs = self._model.run(batch)
         computed = monotonic()
-        answer = self.succeeded(exchange, self._model.encode_answers(outputs, single=single), rows)
+        response = Response(200, self._model.encode_answers(outputs, single=single))
         self._observer.batch(Timing(rows, (started - exchange.since,), computed - started))
-        return answer
+        return self._answer_at_once(exchange, response, rows)
 
     def _batched_or_refused(self, exchange: _Exchange, until: float) -> Answer | Later:
         body = exchange.arrived.body
@@ -224,23 +212,39 @@ class Direct:
             self._refusal = error, statuses.error_response(error, contract.PREDICT)
         return self._answer_at_once(exchange, self._refusal[1], 0)
 
-    def failed(self, exchange: _Exchange, error: Exception) -> Answer:
-        """The response to one row that the model could not be asked about."""
-        response = failures.response_to(error, contract.PREDICT, exchange.identifier)
-        return self._answer_at_once(exchange, response, 1)
+    def answered(
+        self,
+        callers: Sequence[_Exchange],
+        answers: Sequence[bytes],
+        started: float,
+        compute_s: float,
+    ) -> None:
+        """Respond to those who shared a call; what their responses have in common is made once."""
+        close = self._draining
+        head = self._head(HTTPStatus.OK, JSON, close=close)
+        for exchange, body in zip(callers, answers, strict=True):
+            exchange.deliver(self._whole(head, exchange, body), close)
+        now = monotonic()
+        seconds = [now - exchange.since for exchange in callers]
+        self._count_successes(seconds)
+        self._observer.batch(
+            Timing(len(callers), [started - exchange.since for exchange in callers], compute_s)
+        )
+        if self._observer.concerns(HTTPStatus.OK, max(seconds)):
+            for exchange, took_s in zip(callers, seconds, strict=True):
+                if self._observer.admit(HTTPStatus.OK, took_s):
+                    self._observer.log(self._asked(exchange, 1), HTTPStatus.OK, took_s)
 
-    def succeeded(self, exchange: _Exchange, body: bytes, rows: int) -> Answer:
-        """The response to a request whose model was called on the event loop."""
-        return self._answer_at_once(exchange, Response(200, body), rows)
+    def failed(self, caller: _Exchange, error: Exception) -> None:
+        """Respond to one whose row the model could not be asked about."""
+        response = failures.response_to(error, contract.PREDICT, caller.identifier)
+        caller.deliver(*self._answer_at_once(caller, response, 1))
 
     def _answer_at_once(self, exchange: _Exchange, response: Response, rows: int) -> Answer:
         """Write, count and log the response to a request that never was in flight."""
         data = self._written(exchange, response, close=self._draining)
         status, seconds = response.status, monotonic() - exchange.since
-        if status == HTTPStatus.OK:
-            self._count_success(seconds)
-        else:
-            self._observer.count(contract.PREDICT, status, seconds)
+        self._observer.count(contract.PREDICT, status, seconds)
         if self._observer.admit(status, seconds):
             asked = self._asked(exchange, rows)
             self._observer.log(asked, status, seconds)
@@ -259,23 +263,30 @@ class Direct:
         )
 
     def _written(self, exchange: _Exchange, response: Response, *, close: bool) -> bytes:
-        """The whole response, with those headers of the request that come back."""
-        lines = _CLOSE if close else b""
+        head = self._head(response.status, response.content_type, close=close)
         for header in response.headers:
-            lines += b"%b: %b\r\n" % header
+            head += b"%b: %b\r\n" % header
+        return self._whole(head, exchange, response.body)
+
+    def _head(self, status: int, content_type: bytes, *, close: bool) -> bytes:
+        """What a response begins with, whichever request it answers."""
+        return b"%b\r\ndate: %b\r\ncontent-type: %b\r\n%b%b" % (
+            _STATUS_LINES[status],
+            self._date.now(),
+            content_type,
+            self._fixed,
+            _CLOSE if close else b"",
+        )
+
+    @staticmethod
+    def _whole(head: bytes, exchange: _Exchange, body: bytes) -> bytes:
+        """A response, with those headers of its request that come back."""
         headers = exchange.headers
         if _TRACEPARENT in headers and trace_id(headers):
-            lines += b"%b: %b\r\n" % (_TRACEPARENT, headers[_TRACEPARENT])
-        return (
-            b"%b\r\ndate: %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n"
-            b"x-request-id: %b\r\n%b%b\r\n%b"
-        ) % (
-            _STATUS_LINES[response.status],
-            self._date.now(),
-            response.content_type,
-            len(response.body),
+            head += b"%b: %b\r\n" % (_TRACEPARENT, headers[_TRACEPARENT])
+        return b"%bcontent-length: %d\r\nx-request-id: %b\r\n\r\n%b" % (
+            head,
+            len(body),
             exchange.identifier.encode(),
-            self._fixed,
-            lines,
-            response.body,
+            body,
         )

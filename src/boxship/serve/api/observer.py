@@ -1,6 +1,6 @@
 """Counts and logs each request, whichever application answers it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -63,9 +63,13 @@ class Observer:
         """A POST to ``route`` that never was in flight ended so."""
         self._counters.request_answered(route, "POST", status, self._identity.name, seconds)
 
-    def success_counter(self, route: str) -> Callable[[float], None]:
-        """A function of the seconds that counts such a POST with status 200, and looks nothing up."""
+    def success_counter(self, route: str) -> Callable[[Sequence[float]], None]:
+        """A function of their seconds that counts such POSTs with status 200, and looks nothing up."""
         return self._counters.success_counter(route, self._identity.name)
+
+    def concerns(self, status: int, seconds: float) -> bool:
+        """Whether a request that ended so is one for the log."""
+        return self._access.concerns(status, seconds)
 
     def admit(self, status: int, seconds: float) -> bool:
         """Whether a request that ended so is to be logged: ask once, then ``log`` it."""

@@ -41,6 +41,7 @@ class Connection(HttpToolsProtocol):
     _header_bytes = 0
     _refused = False
     _running: RequestResponseCycle | DirectCycle | None = None
+    _direct_cycle: DirectCycle | None = None
     _fresh = True
     _client_ended = False
     _undecided = False
@@ -249,7 +250,11 @@ class Connection(HttpToolsProtocol):
             if answer.close:
                 self.transport.close()
             return
-        cycle = self.cycle = self._running = DirectCycle(self.transport, self._on_direct_answer)
+        cycle = self._direct_cycle
+        if cycle is None:
+            cycle = self._direct_cycle = DirectCycle(self.transport, self._on_direct_answer)
+        cycle.begin()
+        self.cycle = self._running = cycle
         answer.deliver = cycle.deliver
 
     def _is_gone(self) -> bool:

@@ -129,7 +129,11 @@ class Loading:
         else:
             self._notes.append(warm_up.sentence())
             self._counters.warmed_up(
-                self._project.name, warm_up.call_s, warm_up.hop_s, warm_up.inline_rows
+                self._project.name,
+                warm_up.call_s,
+                warm_up.hop_s,
+                warm_up.inline_rows,
+                warm_up.shared_rows,
             )
         return await self._proven(model, {}, warm_up)
 

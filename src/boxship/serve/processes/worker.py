@@ -6,6 +6,7 @@ Started as ``python -m boxship.serve.processes.worker CONTROL_FD LISTENER_FD TAB
 import asyncio
 import atexit
 import ctypes
+import gc
 import logging
 import os
 import signal
@@ -80,6 +81,8 @@ async def run(
         await served.after_start(server.app_state)
     table.publish(start.slot, 0)
     _end_with_parent(0)
+    # What lives as long as the worker need not be looked through again for garbage.
+    gc.freeze()
     load_s = perf_counter() - began
     counters.model_loaded(
         model=start.project.name,
