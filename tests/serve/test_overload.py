@@ -58,7 +58,9 @@ def ask(server: Server, seconds: float, **headers: str) -> httpx.Response:
 def in_flight(server: Server) -> float:
     """How many requests the server has taken and not answered."""
     page = httpx.get(f"{server.url}/metrics", timeout=30).text
-    return sum(map(float, re.findall(r"^boxship_requests_in_flight(?:{.*})? (.+)$", page, re.M)))
+    return sum(
+        map(float, re.findall(r"^boxship_requests_in_flight(?:{.*})? (.+)$", page, re.MULTILINE))
+    )
 
 
 def calls(server: Server) -> float:
