@@ -37,7 +37,7 @@ CASES: dict[str, tuple[dict[str, str], Any]] = {
 def server(
     request: pytest.FixtureRequest, serve_module: Serve, tmp_path_factory: pytest.TempPathFactory
 ) -> Server:
-    """An ONNX model, which runs inline, and a pickle, which runs in a thread."""
+    """An ONNX model, and a pickle, whose lists run in a thread."""
     folder = tmp_path_factory.mktemp(request.param)
     return start(serve_module, folder, request.param)
 

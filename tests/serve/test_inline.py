@@ -1,6 +1,7 @@
 """Calls on the event loop: shared by what one pass has read, and each row its own answer."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic
@@ -15,6 +16,8 @@ POISON = 13
 
 @dataclass
 class Caller:
+    since: float = 0.0
+    until: float = math.inf
     answers: list[int] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
 
@@ -56,12 +59,15 @@ def answered(
     model, callers, teller = Model(), list[Caller](), Teller()
 
     async def run() -> None:
-        calls = InlineCalls[int, int, Caller](model, teller, max_rows=max_rows)
+        calls = InlineCalls[int, Caller, int](model, teller, max_rows=max_rows)
         for rows in passes:
             for row in rows:
                 callers.append(Caller())
                 calls.add(row, callers[-1])
             await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            while any(not (one.answers or one.errors) for one in callers):  # noqa: ASYNC110
+                await asyncio.sleep(0)
 
     asyncio.run(run())
     return callers, model, teller
@@ -82,7 +88,7 @@ def test_nobody_waits_for_the_next_pass() -> None:
     caller = Caller()
 
     async def run() -> None:
-        InlineCalls[int, int, Caller](Model(), Teller(), max_rows=8).add(1, caller)
+        InlineCalls[int, Caller, int](Model(), Teller(), max_rows=8).add(1, caller)
         await asyncio.sleep(0)
         assert caller.answers == [2]
 
@@ -95,6 +101,49 @@ def test_a_call_holds_so_many_rows_at_most(max_rows: int, calls: list[int]) -> N
     assert model.calls == calls
 
 
+def test_the_event_loop_has_a_pass_between_two_calls() -> None:
+    """Probes and timers do not wait for all that has arrived."""
+    passes: list[int] = []
+    model = Model()
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        calls = InlineCalls[int, Caller, int](model, Teller(), max_rows=2)
+        for row in (1, 2, POISON, 4, 5):
+            calls.add(row, Caller())
+
+        def look() -> None:
+            passes.append(len(model.calls))
+            if len(passes) < 8:
+                loop.call_soon(look)
+
+        loop.call_soon(look)
+        await asyncio.sleep(0.05)
+
+    asyncio.run(run())
+    assert passes == [1, 2, 3, 4, 5, 5, 5, 5]
+    assert model.calls == [2, 2, 1, 1, 1]
+
+
+def test_who_is_too_late_is_told_and_not_computed() -> None:
+    late, other = Caller(since=1.0, until=3.0), Caller()
+
+    async def run() -> None:
+        calls = InlineCalls[int, Caller, int](model, Teller(), max_rows=8)
+        calls.add(1, late)
+        calls.add(2, other)
+        await asyncio.sleep(0)
+        calls.add(3, late)
+        await asyncio.sleep(0)
+
+    model = Model()
+    asyncio.run(run())
+    assert other.answers == [4]
+    assert late.answers == []
+    assert str(late.errors[0]) == "expected an answer within 2 s, the model gave none"
+    assert model.calls == [1]
+
+
 def test_a_poisoned_row_fails_alone() -> None:
     callers, _, _ = answered([[1, 2, POISON, 4, 5]])
     assert [caller.answers for caller in callers] == [[2], [4], [], [8], [10]]
@@ -105,10 +154,11 @@ def test_too_few_answers_are_an_error_and_nobody_gets_anothers() -> None:
     callers = [Caller() for _ in range(3)]
 
     async def run() -> None:
-        calls = InlineCalls[int, int, Caller](lambda rows: rows[1:], Teller(), max_rows=8)
+        calls = InlineCalls[int, Caller, int](lambda rows: rows[1:], Teller(), max_rows=8)
         for row, caller in enumerate(callers):
             calls.add(row, caller)
-        await asyncio.sleep(0)
+        for _ in range(8):
+            await asyncio.sleep(0)
 
     asyncio.run(run())
     assert [caller.answers for caller in callers] == [[], [], []]

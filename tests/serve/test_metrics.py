@@ -246,7 +246,7 @@ def test_every_metric_of_ours_bears_the_name_and_a_help_text(directory: Path) ->
     server.request_answered("/predict", "POST", 200, "churn", 0.01)
     server.batch("churn", 1, (0.1,), 0.1)
     server.model_loaded("churn", "1", "sha256:ab", "scikit-learn 1.7.2", 0.1)
-    server.warmed_up("churn", {1: 0.001}, 0.0001, 0, 64)
+    server.warmed_up("churn", {1: 0.001}, 0.0001, inline_rows=0, shared_rows=64)
     server.workers(1, 0)
     families = list(text_string_to_metric_families(metrics.render()[0].decode()))
     assert all(family.documentation for family in families)

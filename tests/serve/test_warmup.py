@@ -26,7 +26,11 @@ class Timed:
     batchable: bool = True
     reentrant: bool = True
     name: str = "timed 1.0"
-    signature: Signature = field(default_factory=lambda: Signature(inputs=(SPEC,), outputs=(SPEC,)))
+    signature: Signature = field(
+        default_factory=lambda: Signature(
+            inputs=(SPEC,), outputs=(SPEC,), columns=(SPEC,), matrix=SPEC
+        )
+    )
     sizes: list[int] = field(default_factory=list)
 
     def run(self, batch: Tensors) -> Tensors:
@@ -84,6 +88,20 @@ def test_single_rows_share_a_call_inline_that_takes_less_than_their_hops_and_is_
     assert found.shared_rows == 64
     assert found.call_s[64] <= 0.002
     assert found.sentence().startswith("up to 64 requests of one row share a call without a thread")
+
+
+def test_models_of_true_tensors_share_nothing_inline() -> None:
+    """There are no single rows to lay side by side."""
+    images = Signature(inputs=(SPEC,), outputs=(SPEC,))
+    assert measured(Timed(signature=images)).shared_rows == 0
+
+
+def test_the_sentence_names_both_choices_where_they_differ() -> None:
+    found = WarmUp({1: 0.00001, 64: 0.0005}, 0.00005, inline_rows=4, shared_rows=64).sentence()
+    assert found.startswith(
+        "requests of up to 4 rows are answered without a thread, and up to 64 requests of one row "
+        "share a call without a thread: a call takes 10 µs for 1 row and 500 µs for 64 rows"
+    )
 
 
 def test_a_shared_call_that_is_not_brief_runs_in_a_thread() -> None:

@@ -50,13 +50,15 @@ def request_id(headers: Mapping[bytes, bytes]) -> str:
     given = headers.get(_REQUEST_ID)
     if given and len(given) <= _ID_LENGTH and given.isascii() and given.decode().isprintable():
         return given.decode()
-    return (_TRACEPARENT in headers and trace_id(headers)) or f"{_id_prefix}-{next(_ids):x}"
+    return trace_id(headers) or f"{_id_prefix}-{next(_ids):x}"
 
 
 def trace_id(headers: Mapping[bytes, bytes]) -> str:
     """The trace id of a W3C ``traceparent``, or nothing."""
     given = headers.get(_TRACEPARENT)
-    match = _TRACEPARENT_FORM.fullmatch(given) if given else None
+    if not given:
+        return ""
+    match = _TRACEPARENT_FORM.fullmatch(given)
     return match[1].decode() if match else ""
 
 

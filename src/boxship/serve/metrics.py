@@ -291,6 +291,7 @@ class ServerMetrics:
         model: str,
         call_s: Mapping[int, float],
         hop_s: float,
+        *,
         inline_rows: int,
         shared_rows: int,
     ) -> None:

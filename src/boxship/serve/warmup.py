@@ -2,8 +2,9 @@
 
 Handing a call to another thread and back costs more than a small model's whole
 answer. A call that is predicted to take less than such a hop runs on the event loop,
-with no queue. So does one for many single rows that takes less than their hops would,
-and is brief. Any other runs in the model's thread, where it holds nobody up.
+with no queue. So does one for the single rows of a pass, if a full one costs each of them
+less than a hop and is brief: in a thread, a model that is mostly Python would fight the
+event loop for the interpreter's lock. Any other runs in the model's thread, where it holds nobody up.
 """
 
 import asyncio
@@ -55,12 +56,14 @@ class WarmUp:
             f"{_time(self.call_s[rows])} for {rows} {'row' if rows == 1 else 'rows'}"
             for rows in dict.fromkeys((sizes[0], sizes[-1]))
         )
+        parts = []
         if self.inline_rows:
-            where = f"requests of up to {self.inline_rows} rows are answered without a thread"
-        elif self.shared_rows:
-            where = f"up to {self.shared_rows} requests of one row share a call without a thread"
-        else:
-            where = "every call runs in a thread"
+            parts.append(f"requests of up to {self.inline_rows} rows are answered without a thread")
+        if self.shared_rows > self.inline_rows:
+            parts.append(
+                f"up to {self.shared_rows} requests of one row share a call without a thread"
+            )
+        where = ", and ".join(parts) or "every call runs in a thread"
         return f"{where}: a call takes {shown}, a thread hop {_time(self.hop_s)}"
 
 
@@ -88,7 +91,11 @@ async def measure(model: TensorModel, *, max_batch_size: int) -> WarmUp:
     if not model.reentrant:
         return WarmUp(call_s, hop_s)
     inline = takewhile(lambda rows: call_s[rows] <= hop_s, call_s)
-    shared = [rows for rows in call_s if call_s[rows] <= min(rows * hop_s, _BRIEF_S)]
+    shared = [
+        rows
+        for rows, seconds in call_s.items()
+        if model.single_rows is not None and seconds <= min(rows * hop_s, _BRIEF_S)
+    ]
     return WarmUp(call_s, hop_s, max(inline, default=0), max(shared, default=0))
 
 

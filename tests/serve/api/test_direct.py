@@ -65,12 +65,12 @@ def counted(tmp_path: Path) -> Iterator[None]:
     metrics.release()
 
 
-def app(*, inline_rows: int = 8, **settings: Any) -> App:
+def app(*, inline_rows: int = 8, shared_rows: int = 64, **settings: Any) -> App:
     return App(
         TensorModel(Fake(), max_rows=1000),
         Identity("fake", "7", ""),
         ServeSettings(**settings),
-        warm_up=WarmUp(inline_rows=inline_rows, shared_rows=64 if inline_rows else 0),
+        warm_up=WarmUp(inline_rows=inline_rows, shared_rows=shared_rows),
         openapi=lambda: b"",
         counters=metrics.ServerMetrics(),
     )
@@ -121,10 +121,16 @@ def parsed(response: bytes | None) -> tuple[int, dict[str, str], Any]:
     return int(status.split()[1]), dict(line.split(": ", 1) for line in lines), json.loads(body)
 
 
-@pytest.mark.parametrize("inline_rows", [0, 8])
-def test_a_failure_has_one_id(inline_rows: int) -> None:
+WAYS = pytest.mark.parametrize(("inline_rows", "shared_rows"), [(0, 0), (0, 64), (8, 64)])
+"""Through the batcher, all single rows in one call, and small lists without a thread too."""
+
+
+@WAYS
+def test_a_failure_has_one_id(inline_rows: int, shared_rows: int) -> None:
     """In its body, which sends people to the log, and in its header."""
-    (response,) = asked(lambda: app(inline_rows=inline_rows), arrived(b'{"a": 13}'))
+    (response,) = asked(
+        lambda: app(inline_rows=inline_rows, shared_rows=shared_rows), arrived(b'{"a": 13}')
+    )
     status, headers, content = parsed(response)
     assert status == 500
     match = re.search(r"request id (\S+)$", content["detail"])
@@ -132,10 +138,12 @@ def test_a_failure_has_one_id(inline_rows: int) -> None:
     assert match[1] == headers["x-request-id"]
 
 
-@pytest.mark.parametrize("inline_rows", [0, 8])
-def test_a_failure_is_its_own_rows(inline_rows: int) -> None:
+@WAYS
+def test_a_failure_is_its_own_rows(inline_rows: int, shared_rows: int) -> None:
     bodies = [b'{"a": 1}', b'{"a": 13}', b'{"a": -1}', b'{"a": 2}']
-    found = asked(lambda: app(inline_rows=inline_rows), *map(arrived, bodies))
+    found = asked(
+        lambda: app(inline_rows=inline_rows, shared_rows=shared_rows), *map(arrived, bodies)
+    )
     said = [parsed(response) for response in found]
     assert [status for status, _, _ in said] == [200, 500, 422, 200]
     assert [content for _, _, content in said[::3]] == [{"b": 2.0}, {"b": 4.0}]
@@ -148,7 +156,7 @@ def test_what_goes_wrong_while_it_is_read_is_left_to_the_application() -> None:
         raise ZeroDivisionError("it broke")
 
     def broken() -> App:
-        made = app(inline_rows=0)
+        made = app(inline_rows=0, shared_rows=0)
         made._model.decode_rows = decode  # type: ignore[method-assign,assignment]
         return made
 
@@ -159,7 +167,7 @@ def test_a_large_list_is_not_refused_for_the_small_ones_queue() -> None:
     """It has a lane of its own."""
 
     def make() -> App:
-        return busy(app(inline_rows=0, max_batch_size=2))
+        return busy(app(inline_rows=0, shared_rows=0, max_batch_size=2))
 
     rows = json.dumps([{"a": number} for number in range(3)]).encode()
     one, three = asked(make, arrived(ROW, x_request_timeout_ms="50"), arrived(rows))
@@ -169,8 +177,18 @@ def test_a_large_list_is_not_refused_for_the_small_ones_queue() -> None:
 
 def test_a_refusal_says_when_to_come_again_and_keeps_its_callers_id() -> None:
     calls = [arrived(ROW, x_request_timeout_ms="500", x_request_id=f"r{n}") for n in range(3)]
-    for number, response in enumerate(asked(lambda: busy(app(inline_rows=0)), *calls)):
+    made = partial(app, inline_rows=0, shared_rows=0)
+    for number, response in enumerate(asked(lambda: busy(made()), *calls)):
         status, headers, content = parsed(response)
         assert (status, headers["x-request-id"]) == (503, f"r{number}")
         assert int(headers["retry-after"]) >= 60
         assert content["detail"].startswith("the model is busy: an answer would take about")
+
+
+def test_a_row_that_does_not_pack_is_refused_before_it_is_read() -> None:
+    """Where it would wait for the thread, whatever its neighbours do."""
+    unread = arrived(b'{"a": null}', x_request_timeout_ms="500")
+    packed = arrived(ROW, x_request_timeout_ms="500")
+    refused, answered = asked(lambda: busy(app(inline_rows=0)), unread, packed)
+    assert parsed(refused)[0] == 503
+    assert parsed(answered)[0] == 200

@@ -44,10 +44,11 @@ _STATUS_LINES = {
 class _Exchange(Later):
     """One request, and what its answer needs of it. It may wait for the end of a pass."""
 
-    __slots__ = ("_identifier", "arrived", "headers", "since")
+    __slots__ = ("_identifier", "arrived", "headers", "since", "until")
 
     def __init__(self, arrived: Arrived, headers: Mapping[bytes, bytes], since: float) -> None:
         self._identifier = ""
+        self.until = since
         self.arrived = arrived
         self.headers = headers
         self.since = since
@@ -111,7 +112,7 @@ class Direct:
         self._inline_rows = warm_up.inline_rows
         self._singles = model.single_rows if warm_up.shared_rows else None
         if self._singles is not None:
-            self._inline = InlineCalls[bytes, bytes, _Exchange](
+            self._inline = InlineCalls[bytes, _Exchange, bytes](
                 self._singles.answer, self, max_rows=warm_up.shared_rows
             )
         self._date = Date()
@@ -133,23 +134,26 @@ class Direct:
             return None
         exchange = _Exchange(arrived, headers, monotonic())
         try:
-            until = exchange.since + deadline_s(headers, self._timeout_s)
-            if self._inline_rows or self._singles is not None:
-                return self._inline_or_batched(exchange, until)
-            return self._batched_or_refused(exchange, until)
+            exchange.until = exchange.since + deadline_s(headers, self._timeout_s)
+            return self._answer_or_promise(exchange)
         except OverloadedError as error:
             return self._refused(exchange, error)
         except Exception:  # noqa: BLE001 (the application meets it again, and has the words for it)
             return None
 
-    def _inline_or_batched(self, exchange: _Exchange, until: float) -> Answer | Later:
+    def _answer_or_promise(self, exchange: _Exchange) -> Answer | Later:
         body = exchange.arrived.body
         if self._singles is not None and (row := self._singles.pack(body)):
             self._inline.add(row, exchange)
             return exchange
+        if not self._inline_rows and body[:1] == b"{":
+            # Before it is read: when there is too much, a refusal must cost next to nothing.
+            refusal = self._batcher.refusal(1, exchange.until)
+            if refusal:
+                return self._refused(exchange, refusal)
         batch, rows, single = self._model.decode_rows(body)
         if rows > self._inline_rows:
-            return self._batched(exchange, batch, rows, until, single=single)
+            return self._batched(exchange, batch, rows, single=single)
         started = monotonic()
         outputs = self._model.run(batch)
         computed = monotonic()
@@ -157,24 +161,14 @@ class Direct:
         self._observer.batch(Timing(rows, (started - exchange.since,), computed - started))
         return self._answer_at_once(exchange, response, rows)
 
-    def _batched_or_refused(self, exchange: _Exchange, until: float) -> Answer | Later:
-        body = exchange.arrived.body
-        if body[:1] == b"{" and (refusal := self._batcher.refusal(1, until)):
-            # Before it is read: when there is too much, a refusal must cost next to nothing.
-            return self._refused(exchange, refusal)
-        batch, rows, single = self._model.decode_rows(body)
-        return self._batched(exchange, batch, rows, until, single=single)
-
-    def _batched(
-        self, exchange: _Exchange, batch: Any, rows: int, until: float, *, single: bool
-    ) -> Later:
+    def _batched(self, exchange: _Exchange, batch: Any, rows: int, *, single: bool) -> Later:
         batched = _Batched(self, exchange, rows, single=single)
         self._batcher.enqueue(
             batch,
             rows,
             self._model.kind(batch),
             batched,
-            deadline=until,
+            deadline=exchange.until,
             gone=exchange.arrived.gone,
         )
         self._observer.began()
@@ -223,7 +217,7 @@ class Direct:
         close = self._draining
         head = self._head(HTTPStatus.OK, JSON, close=close)
         for exchange, body in zip(callers, answers, strict=True):
-            exchange.deliver(self._whole(head, exchange, body), close)
+            exchange.deliver(self._response(head, exchange, body), close)
         now = monotonic()
         seconds = [now - exchange.since for exchange in callers]
         self._count_successes(seconds)
@@ -236,7 +230,7 @@ class Direct:
                     self._observer.log(self._asked(exchange, 1), HTTPStatus.OK, took_s)
 
     def failed(self, caller: _Exchange, error: Exception) -> None:
-        """Respond to one whose row the model could not be asked about."""
+        """Respond to one whose row has no answer."""
         response = failures.response_to(error, contract.PREDICT, caller.identifier)
         caller.deliver(*self._answer_at_once(caller, response, 1))
 
@@ -266,7 +260,7 @@ class Direct:
         head = self._head(response.status, response.content_type, close=close)
         for header in response.headers:
             head += b"%b: %b\r\n" % header
-        return self._whole(head, exchange, response.body)
+        return self._response(head, exchange, response.body)
 
     def _head(self, status: int, content_type: bytes, *, close: bool) -> bytes:
         """What a response begins with, whichever request it answers."""
@@ -279,10 +273,10 @@ class Direct:
         )
 
     @staticmethod
-    def _whole(head: bytes, exchange: _Exchange, body: bytes) -> bytes:
+    def _response(head: bytes, exchange: _Exchange, body: bytes) -> bytes:
         """A response, with those headers of its request that come back."""
         headers = exchange.headers
-        if _TRACEPARENT in headers and trace_id(headers):
+        if trace_id(headers):
             head += b"%b: %b\r\n" % (_TRACEPARENT, headers[_TRACEPARENT])
         return b"%bcontent-length: %d\r\nx-request-id: %b\r\n\r\n%b" % (
             head,

@@ -64,7 +64,7 @@ class Observer:
         self._counters.request_answered(route, "POST", status, self._identity.name, seconds)
 
     def success_counter(self, route: str) -> Callable[[Sequence[float]], None]:
-        """A function of their seconds that counts such POSTs with status 200, and looks nothing up."""
+        """Counts such POSTs with status 200 by the seconds of each, and looks nothing up."""
         return self._counters.success_counter(route, self._identity.name)
 
     def concerns(self, status: int, seconds: float) -> bool:

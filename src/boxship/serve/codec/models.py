@@ -108,7 +108,7 @@ class TensorModel:
         rows = runtime.signature.columns is not None
         self._rows = RowsCodec(runtime.signature, max_rows=max_rows) if rows else None
         self.single_rows: SingleRows | None = None
-        if self._rows is not None and self.batchable:
+        if self._rows is not None and self._rows.packs and self.batchable:
             self.single_rows = SingleRows(self._rows.pack, partial(self._answer, self._rows))
         self._thread = CallThread("model")
         self._large_thread = CallThread("model-large")

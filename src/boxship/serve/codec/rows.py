@@ -45,6 +45,11 @@ class RowsCodec:
             many: Any = list[row]  # type: ignore[valid-type]
             self._decoders = msgspec.json.Decoder(row), msgspec.json.Decoder(many)
 
+    @property
+    def packs(self) -> bool:
+        """Whether rows are numbers that ``pack`` can lay side by side at all."""
+        return self._packer is not None and self._decoders is not None
+
     def decode(self, body: bytes) -> tuple[Tensors, int, bool]:
         """A body into the runtime's tensors, the number of rows, and whether it is one object.
 

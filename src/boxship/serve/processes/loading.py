@@ -132,8 +132,8 @@ class Loading:
                 self._project.name,
                 warm_up.call_s,
                 warm_up.hop_s,
-                warm_up.inline_rows,
-                warm_up.shared_rows,
+                inline_rows=warm_up.inline_rows,
+                shared_rows=warm_up.shared_rows,
             )
         return await self._proven(model, {}, warm_up)
 

@@ -81,8 +81,10 @@ async def run(
         await served.after_start(server.app_state)
     table.publish(start.slot, 0)
     _end_with_parent(0)
-    # What lives as long as the worker need not be looked through again for garbage.
-    gc.freeze()
+    if start.project.service is None and start.project.app is None:
+        # A model by itself lives as long as its worker: nobody need look through it for garbage.
+        gc.collect()
+        gc.freeze()
     load_s = perf_counter() - began
     counters.model_loaded(
         model=start.project.name,
