@@ -9,10 +9,12 @@ import pytest
 
 from boxship.errors import UsageError
 from boxship.golden import GoldenRequest
+from boxship.location import Location
 from boxship.project import Project, Resolved, resolve
 from boxship.settings import ServeSettings
 from boxship.signature import TensorSpec
 
+DIGEST = "sha256:" + "0123456789abcdef" * 4
 PROJECTS = Path(__file__).parent / "projects"
 
 
@@ -59,6 +61,7 @@ def test_a_whole_project() -> None:
         folder=folder,
         name="churn",
         version="2024-06",
+        model_location="models/churn.onnx",
         model_path=str(folder / "models" / "churn.onnx"),
         inputs=(
             TensorSpec(name="age", datatype="INT64"),
@@ -95,7 +98,10 @@ def test_boxship_toml_beats_pyproject(tmp_path: Path) -> None:
 def test_a_model_file_needs_no_project(tmp_path: Path) -> None:
     found = project("models/churn.pkl", cwd=tmp_path)
     assert found == Project(
-        folder=tmp_path, name="churn", model_path=str(tmp_path / "models" / "churn.pkl")
+        folder=tmp_path,
+        name="churn",
+        model_location=str(tmp_path / "models" / "churn.pkl"),
+        model_path=str(tmp_path / "models" / "churn.pkl"),
     )
 
 
@@ -103,16 +109,59 @@ def test_a_file_url_is_a_path(tmp_path: Path) -> None:
     assert project("file:///models/churn.pkl", cwd=tmp_path).model_path == "/models/churn.pkl"
 
 
+@pytest.mark.parametrize("text", ["s3://bucket/churn.pkl", "https://models.test/churn.pkl?key=1"])
+def test_an_address_is_where_the_model_comes_from(tmp_path: Path, text: str) -> None:
+    found = project(text, cwd=tmp_path)
+    assert found.source == Location(store=text[: text.index(":")], url=text)
+    assert (found.name, found.model_path, found.model_digest) == ("churn", None, "")
+
+
+def test_a_digest_is_what_the_bytes_must_have(tmp_path: Path) -> None:
+    assert project(f"churn.pkl@{DIGEST}", cwd=tmp_path).model_digest == DIGEST
+    found = project(f"s3://bucket/churn.pkl@{DIGEST}", cwd=tmp_path)
+    assert found.source == Location(store="s3", url="s3://bucket/churn.pkl", digest=DIGEST)
+
+
+@pytest.mark.parametrize("text", ["ftp://models.test/churn.pkl", "file://host/churn.pkl"])
+def test_other_addresses_are_refused(tmp_path: Path, text: str) -> None:
+    (found,) = problems(text, cwd=tmp_path)
+    assert found.startswith("command line: model: expected ")
+
+
+LOCKED = f"""
+version = 1
+[model]
+location = "s3://bucket/churn.pkl"
+digest = "{DIGEST}"
+size = 5
+trusted = true
+"""
+
+
+def test_a_lock_holds_for_the_projects_model(tmp_path: Path) -> None:
+    (tmp_path / "boxship.toml").write_text('model = "s3://bucket/churn.pkl"')
+    (tmp_path / "boxship.lock").write_text(LOCKED)
+    found = project(".", cwd=tmp_path)
+    assert (found.model_digest, found.trust_all) == (DIGEST, True)
+    assert found.source is not None
+    assert found.source.digest == DIGEST
+
+
+def test_a_lock_says_nothing_of_a_model_named_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "boxship.toml").write_text('model = "s3://bucket/churn.pkl"')
+    (tmp_path / "boxship.lock").write_text(LOCKED)
+    found = project(".", cwd=tmp_path, environ={"MODEL_PATH": "s3://bucket/other.pkl"})
+    assert (found.model_digest, found.trust_all) == ("", False)
+
+
 @pytest.mark.parametrize(
-    "location", ["s3://bucket/churn.pkl", "https://models.test/churn.pkl", "file://host/churn.pkl"]
+    "model", ["s3://bucket/newer.pkl", f"s3://bucket/churn.pkl@sha256:{'9' * 64}"]
 )
-def test_other_urls_are_refused(tmp_path: Path, location: str) -> None:
-    """The message names the URL and says what to do instead."""
-    (found,) = problems(location, cwd=tmp_path)
-    assert found.startswith(
-        f"command line: model: expected a path or file:///…, found {location!r}"
-    )
-    assert "bring the model here first" in found
+def test_a_stale_lock_is_refused(tmp_path: Path, model: str) -> None:
+    (tmp_path / "boxship.toml").write_text(f'model = "{model}"')
+    (tmp_path / "boxship.lock").write_text(LOCKED)
+    (found,) = problems(".", cwd=tmp_path)
+    assert "lock again: boxship lock" in found
 
 
 def test_model_path_variable(tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ MODEL_PATH_VARIABLE: Final = "MODEL_PATH"
 CPU_REQUEST_VARIABLE: Final = "BOXSHIP_CPU_REQUEST"
 """The container's CPU request in cores, from the Downward API; read where there is no CPU limit."""
 
+CACHE_VARIABLE: Final = "BOXSHIP_CACHE"
+"""The folder of fetched models."""
+
 HEALTH: Final = "/health"
 READY: Final = "/ready"
 PREDICT: Final = "/predict"

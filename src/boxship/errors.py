@@ -15,6 +15,8 @@ EXIT_USAGE = 2
 EXIT_MODEL = 3
 EXIT_UNTRUSTED = 4
 EXIT_ADDRESS = 5
+EXIT_FETCH = 6
+EXIT_DIGEST = 7
 EXIT_INTERRUPTED = 130
 """Ctrl-C, as shells count it: 128 and the signal's number."""
 
@@ -52,6 +54,25 @@ class UntrustedModelError(ModelError):
     """The model is a pickle that names code which nobody has vouched for."""
 
     exit_code = EXIT_UNTRUSTED
+
+
+class FetchError(ModelError):
+    """The model cannot be brought here from its store."""
+
+    exit_code = EXIT_FETCH
+
+
+class DigestError(ModelError):
+    """The bytes are not those that were meant."""
+
+    exit_code = EXIT_DIGEST
+
+    def __init__(self, where: object, expected: str, found: str) -> None:
+        super().__init__(
+            f"{where}: expected the digest {expected}, found {found}.",
+            tip="These are other bytes: nothing was loaded. Check who wrote them, or pin the "
+            "digest that was found.",
+        )
 
 
 class AddressError(BoxshipError):

@@ -6,19 +6,30 @@ default. Every problem is reported, not the first.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from boxship import contract, environment, golden, project_file, project_values, suggestions
+from boxship import (
+    contract,
+    environment,
+    golden,
+    location,
+    lock,
+    project_file,
+    project_values,
+    suggestions,
+)
 from boxship.errors import UsageError
 from boxship.golden import GoldenRequest
+from boxship.location import Location
+from boxship.lock import LockedModel
 from boxship.project_file import FILE_NAME, ProjectFile
 from boxship.settings import ServeSettings
 from boxship.signature import TensorSpec
 
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
-_URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.IGNORECASE | re.DOTALL)
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://.*", re.IGNORECASE | re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # A version stands in a response header and in a path.
 _VERSION = re.compile(r"[!-.0-~]+")
@@ -30,14 +41,19 @@ class Project:
 
     One of three things is served: ``app`` (an ASGI application), ``service`` (code
     around a model, which ``model_path`` is handed to) or the model at
-    ``model_path`` by itself. ``trust`` names modules that a pickle may name;
+    ``model_path`` by itself. ``source`` is where that model is brought from first, and
+    ``model_path`` None until it is here; ``model_location`` is how the project names it, credentials left out, and
+    ``model_digest`` what its bytes must have, where somebody said so. ``trust`` names modules that a pickle may name;
     ``trust_all`` loads any pickle.
     """
 
     folder: Path
     name: str
     version: str | None = None
+    model_location: str = ""
     model_path: str | None = None
+    model_digest: str = ""
+    source: Location | None = None
     service: str | None = None
     app: str | None = None
     inputs: tuple[TensorSpec, ...] = ()
@@ -70,14 +86,16 @@ def resolve(
     environ: Mapping[str, str],
     cwd: Path,
     trust_all: bool = False,
+    locked: bool = True,
 ) -> Resolved:
     """Decide what is served.
 
     ``flags`` holds ``[serve]`` keys and top-level keys that were given on the
-    command line. Raises ``UsageError`` with every problem found.
+    command line; ``locked`` says whether ``boxship.lock`` holds. Raises ``UsageError`` with
+    every problem found.
     """
     try:
-        return _resolve(target, flags, environ, cwd, trust_all=trust_all)
+        return _resolve(target, flags, environ, cwd, trust_all=trust_all, locked=locked)
     except OSError as error:
         # A folder that may not be entered, a name that is too long.
         raise UsageError(f"{error.filename}: cannot be read: {error.strerror}") from None
@@ -90,6 +108,7 @@ def _resolve(
     cwd: Path,
     *,
     trust_all: bool,
+    locked: bool,
 ) -> Resolved:
     problems: list[str] = []
     file = _file(target, cwd)
@@ -116,12 +135,13 @@ def _resolve(
     if texts.get("service") and texts.get("app"):
         where = ", ".join(dict.fromkeys((sources["service"], sources["app"])))
         problems.append(f"{where}: service and app exclude each other; keep one of them")
-    model_path = None
+    model = None
     if texts.get("model"):
-        model_path = _local(texts["model"], folder, sources["model"], problems)
+        model = _location(texts["model"], sources["model"], problems)
+    model_path = str((folder / model.path).resolve()) if model and model.path else None
     beside = Path(model_path).parent if model_path else folder
     known = golden.read(raw.get("golden"), beside, folder, problems)
-    name = texts.get("name") or _default_name(texts, model_path, folder)
+    name = texts.get("name") or _default_name(texts, model, folder)
     if not _NAME.fullmatch(name):
         where = sources.get("name", "default name")
         problems.append(f"{where}: name: expected letters, digits, '.', '_' or '-', found {name!r}")
@@ -130,19 +150,25 @@ def _resolve(
             f"{sources['version']}: version: expected printable ASCII without spaces and '/', "
             f"found {texts['version']!r}"
         )
+    pinned = None
+    if model is not None and locked:
+        pinned = _pinned(model, folder, source, sources["model"], problems)
     if problems:
         raise UsageError("\n".join(problems), tip="See boxship serve --help.")
     project = Project(
         folder=folder,
         name=name,
         version=texts.get("version"),
+        model_location=str(model) if model else "",
         model_path=model_path,
+        model_digest=pinned.digest if pinned else model.digest if model else "",
+        source=_source(model, pinned),
         service=texts.get("service"),
         app=texts.get("app"),
         inputs=inputs,
         code=lists.get("code", ()),
         trust=lists.get("trust", ()),
-        trust_all=trust_all,
+        trust_all=trust_all or bool(pinned and pinned.trusted),
         golden=known,
         serve=serve,
     )
@@ -151,6 +177,8 @@ def _resolve(
 
 def _file(target: str | None, cwd: Path) -> ProjectFile:
     """The settings that hold for a target; a model file by itself has none."""
+    if target is not None and _URL.fullmatch(target):
+        return ProjectFile(cwd)
     if target is None or _is_attribute(target, cwd):
         return project_file.find(cwd)
     path = cwd / target
@@ -195,25 +223,46 @@ def _nothing_to_serve(target: str | None, cwd: Path) -> str:
     return f"{target}: expected model, service or app in {FILE_NAME}, found none of them."
 
 
-def _local(location: str, folder: Path, source: str, problems: list[str]) -> str:
-    """The model's path on this machine; ``file://`` is one, other URLs are not."""
-    match = _URL.fullmatch(location)
-    if match is None:
-        return str((folder / location).resolve())
-    scheme, rest = match[1].lower(), match[2]
-    if scheme == "file" and rest.startswith("/"):
-        return rest
-    problems.append(
-        f"{source}: model: expected a path or file:///…, found {location!r}; "
-        "bring the model here first and give its path"
-    )
-    return location
+def _location(text: str, source: str, problems: list[str]) -> Location | None:
+    try:
+        return location.parse(text)
+    except ValueError as error:
+        problems.append(f"{source}: model: {error}")
+        return None
 
 
-def _default_name(texts: Mapping[str, str], model_path: str | None, folder: Path) -> str:
+def _pinned(
+    model: Location, folder: Path, file: str, source: str, problems: list[str]
+) -> LockedModel | None:
+    """The lock's word on the model; a model that is named elsewhere than in the file has none."""
+    pinned = lock.read(folder).model
+    text = str(model)
+    if pinned is None or (pinned.location != text and source != file):
+        return None
+    where = folder / lock.FILE_NAME
+    if pinned.location != text:
+        problems.append(
+            f"{where}: expected the lock of {text!r}, found that of {pinned.location!r}; "
+            "lock again: boxship lock"
+        )
+    elif model.digest and model.digest != pinned.digest:
+        problems.append(
+            f"{where}: expected the digest {model.digest}, found {pinned.digest}; "
+            "lock again: boxship lock"
+        )
+    return pinned
+
+
+def _source(model: Location | None, pinned: LockedModel | None) -> Location | None:
+    if model is None or not model.url:
+        return None
+    return replace(model, digest=pinned.digest) if pinned else model
+
+
+def _default_name(texts: Mapping[str, str], model: Location | None, folder: Path) -> str:
     if texts.get("service") or texts.get("app"):
         attribute = (texts.get("service") or texts["app"]).rpartition(":")[2]
         raw = attribute.lower() if texts.get("service") else folder.name
     else:
-        raw = Path(model_path).name.partition(".")[0] if model_path else folder.name
+        raw = model.name.partition(".")[0] if model else folder.name
     return re.sub(r"[^A-Za-z0-9._-]+", "-", raw).strip("-._") or "model"

@@ -174,6 +174,16 @@ class ServeSettings:
         seconds(zero=True),
         "after SIGTERM, go on accepting this long while load balancers take notice",
     )
+    allow_version_skew: bool = setting(
+        default=False,
+        kind=switch(),
+        help_="serve a pickle made with another minor version of scikit-learn than is installed",
+    )
+    allow_http: bool = setting(
+        default=False,
+        kind=switch(),
+        help_="fetch a model from http:// too, which anybody on the way can change",
+    )
     log_format: Literal["auto", "json", "text"] = setting(
         "auto", choice("auto", "json", "text"), "auto: text on a terminal, JSON elsewhere"
     )

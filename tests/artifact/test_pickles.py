@@ -251,7 +251,7 @@ def test_a_model_that_fails_while_it_loads_is_one_clear_error(tmp_path: Path) ->
     path = tmp_path / "model"
     path.write_bytes(b"\x80\x02" + STATE + b"cdatetime\ndate\nU\x02no\x85R.")
     with pytest.raises(ModelError, match="could not be loaded: TypeError") as caught:
-        pickles.load(path)
+        pickles.load(path, allow_skew=True)
     assert "scikit-learn==0.9.8" in caught.value.tip
     path.write_bytes(b"\x80\x02cdatetime\ndate\nU\x02no\x85R.")
     with pytest.raises(ModelError) as caught:
@@ -259,15 +259,42 @@ def test_a_model_that_fails_while_it_loads_is_one_clear_error(tmp_path: Path) ->
     assert "same package versions" in caught.value.tip
 
 
+def made_with(version: str, path: Path) -> Path:
+    """A forest whose file says it was made with ``version``, as long as the one that is here."""
+    import sklearn
+
+    data = pickle.dumps(RandomForestClassifier(5).fit(ROWS, LABELS), 4)
+    assert len(version) == len(sklearn.__version__)
+    path.write_bytes(data.replace(sklearn.__version__.encode(), version.encode()))
+    return path
+
+
+def test_another_minor_version_of_scikit_learn_is_refused(tmp_path: Path) -> None:
+    import sklearn
+
+    other = "9" * len(sklearn.__version__)
+    with pytest.raises(ModelError, match=f"was made with scikit-learn {other}, and ") as caught:
+        pickles.load(made_with(other, tmp_path / "model"), trust_all=True)
+    assert f"pip install scikit-learn=={other}" in caught.value.tip
+    assert "--allow-version-skew" in caught.value.tip
+
+
+def test_another_patch_of_the_same_version_is_a_warning(tmp_path: Path) -> None:
+    import sklearn
+
+    here = sklearn.__version__
+    other = here[:-1] + ("0" if here[-1] != "0" else "1")
+    (warning,) = pickles.load(made_with(other, tmp_path / "model")).warnings
+    assert warning.startswith(f"The model was made with scikit-learn {other} and is loaded with")
+
+
 def test_another_scikit_learn_version_is_one_warning(tmp_path: Path) -> None:
     """scikit-learn warns for each of the forest's trees; the report says it once."""
     import sklearn
 
-    path = tmp_path / "model"
-    data = pickle.dumps(RandomForestClassifier(5).fit(ROWS, LABELS), 4)
-    here = sklearn.__version__.encode()
-    path.write_bytes(data.replace(here, b"9" * len(here)))
-    loaded = pickles.load(path)
+    here = sklearn.__version__
+    path = made_with("9" * len(here), tmp_path / "model")
+    loaded = pickles.load(path, allow_skew=True)
     assert loaded.warnings == (
         (
             f"The model was made with scikit-learn {'9' * len(here)} and is loaded with "

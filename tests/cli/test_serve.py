@@ -88,7 +88,7 @@ def test_name_and_version() -> None:
         (["--workers", "none"], "80", "--workers: expected a whole number of at least 1 and"),
         ([], "http", "environment variable PORT: expected a whole number"),
         ([], "80", "Expected a model to serve"),
-        (["s3://models/churn.pkl"], "80", "command line: model: expected a path or file:///…"),
+        (["ftp://models/churn.pkl"], "80", "command line: model: expected a path, file:///…"),
         (["--name", "a b", "a.pkl"], "80", "command line: name: expected letters, digits"),
     ],
 )

@@ -263,6 +263,8 @@ def test_every_metric_of_ours_bears_the_name_and_a_help_text(directory: Path) ->
         "boxship_thread_hop_seconds": "gauge",
         "boxship_inline_max_rows": "gauge",
         "boxship_inline_max_shared_rows": "gauge",
+        "boxship_model_fetch_bytes": "counter",
+        "boxship_model_fetch_duration_seconds": "gauge",
         "boxship_build_info": "gauge",
         "boxship_workers": "gauge",
         "boxship_worker_restarts": "counter",

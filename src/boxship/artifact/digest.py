@@ -1,7 +1,7 @@
 """What names a model's content, and changes when any bit of it does."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from boxship.artifact.mishaps import unreadable
@@ -25,21 +25,20 @@ def digest(path: Path, beside: Sequence[Path] = (), progress: Progress = lambda 
         if path.is_dir() or beside:
             folder = path if path.is_dir() else path.parent
             files = (path, *beside) if beside else folder.rglob("*")
-            listing = b"".join(_lines(folder, files, progress))
-            return f"sha256:{hashlib.sha256(listing).hexdigest()}"
+            names = {
+                file.relative_to(folder).as_posix(): file for file in files if not file.is_dir()
+            }
+            return of_files({name: _file_hex(names[name], progress) for name in sorted(names)})
         return f"sha256:{_file_hex(path, progress)}"
     except OSError as error:
         raise unreadable(path, error) from error
 
 
-def _lines(folder: Path, files: Iterable[Path], progress: Progress) -> Iterator[bytes]:
-    names = {
-        str(file.relative_to(folder).as_posix()).encode("utf-8", "surrogateescape"): file
-        for file in files
-        if not file.is_dir()
-    }
-    for name in sorted(names):
-        yield f"{_file_hex(names[name], progress)}  ".encode() + name + b"\n"
+def of_files(hexes: Mapping[str, str]) -> str:
+    """The digest of a folder whose files have these names and SHA-256 sums."""
+    names = {name.encode("utf-8", "surrogateescape"): name for name in hexes}
+    listing = b"".join(f"{hexes[names[raw]]}  ".encode() + raw + b"\n" for raw in sorted(names))
+    return f"sha256:{hashlib.sha256(listing).hexdigest()}"
 
 
 def _file_hex(path: Path, progress: Progress) -> str:

@@ -8,7 +8,7 @@ from boxship.artifact.digest import digest
 from boxship.artifact.external_data import external_files
 from boxship.artifact.mapping import shares_pages
 from boxship.artifact.mishaps import unreadable
-from boxship.errors import ModelError
+from boxship.errors import DigestError, ModelError
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,14 @@ class ModelFile:
     shared: bool = False
 
 
-def examine(path: Path, progress: Callable[[int], None] = lambda _: None) -> ModelFile:
+def examine(
+    path: Path, progress: Callable[[int], None] = lambda _: None, *, expected: str = ""
+) -> ModelFile:
     """What the file or folder at ``path`` holds, all of its bytes included.
 
     ``progress`` is told the percentage that has been read, each time it grows.
-    Raises ``ModelError`` where it is missing or something in it cannot be read.
+    Raises ``ModelError`` where it is missing or something in it cannot be read,
+    ``DigestError`` where its digest is another than ``expected``.
     """
     try:
         if not path.exists():
@@ -36,6 +39,8 @@ def examine(path: Path, progress: Callable[[int], None] = lambda _: None) -> Mod
         files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
         size = sum(file.stat().st_size for file in (*files, *beside))
         name = digest(path, beside, _percentages(size, progress))
+        if expected and name != expected:
+            raise DigestError(path, expected, name)
         return ModelFile(name, size, bool(beside) or shares_pages(path))
     except OSError as error:
         raise unreadable(path, error) from error

@@ -1,5 +1,6 @@
 """Pickle and joblib files: looked through first, then loaded under the same rules."""
 
+import importlib.metadata
 import sys
 import warnings
 from collections.abc import Sequence
@@ -56,13 +57,18 @@ def notice(
 
 
 def load(
-    path: Path, *, trusted_modules: Sequence[str] = (), trust_all: bool = False
+    path: Path,
+    *,
+    trusted_modules: Sequence[str] = (),
+    trust_all: bool = False,
+    allow_skew: bool = False,
 ) -> LoadedPickle:
     """Load a pickle or joblib file whose every name is vouched for.
 
     A name is vouched for by Boxship's list of exact names, by ``trusted_modules``
     (a module or a parent of it) that defines it, or by ``trust_all``, which loads
-    everything. Arrays of uncompressed joblib files are memory-mapped, copy-on-write.
+    everything. A model of another scikit-learn, by its first two numbers, is refused unless
+    ``allow_skew``: it would load, and answer wrongly. Arrays of uncompressed joblib files are memory-mapped, copy-on-write.
 
     Raises ``UntrustedModelError`` with every other name, before anything runs, and
     ``ModelError`` where the file is broken or what it needs is not installed.
@@ -73,6 +79,8 @@ def load(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         approved = resolve(report, trusted_modules, trust_all=trust_all)
+        if not allow_skew:
+            _refuse_skew(report)
         model = _load(report, None if trust_all else approved)
     return LoadedPickle(model, report, _texts(caught))
 
@@ -92,6 +100,23 @@ def _refuse(report: PickleReport, untrusted: Sequence[GlobalUse | Trick]) -> Non
         f"nobody vouches for:{lines}\n",
         tip=f"If you made this file yourself, pass --trust{trust}.".replace("'", '"'),
     )
+
+
+def _refuse_skew(report: PickleReport) -> None:
+    made = report.sklearn_version
+    if not made:
+        return
+    try:
+        here = importlib.metadata.version("scikit-learn")
+    except importlib.metadata.PackageNotFoundError:
+        return  # what is missing is named where it is needed
+    if made.split(".")[:2] != here.split(".")[:2]:
+        raise ModelError(
+            f"{report.path} was made with scikit-learn {made}, and {here} is installed: "
+            "its answers may differ, without any error.",
+            tip=f"Install the version it was made with (pip install scikit-learn=={made}), train "
+            "it again, or go on with --allow-version-skew.",
+        )
 
 
 def _load(report: PickleReport, approved: Approved | None) -> object:

@@ -55,6 +55,11 @@ def add_to(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     verb.add_argument(
         "--trust", action="store_true", help="load a pickle whatever code it names (it can run any)"
     )
+    verb.add_argument(
+        "--allow-version-skew",
+        action="store_true",
+        help="convert a pickle made with another minor version of scikit-learn than is installed",
+    )
     verb.set_defaults(run=run)
 
 
@@ -78,6 +83,11 @@ def run(arguments: argparse.Namespace) -> int:
         trust_all=arguments.trust,
     )
     found = resolved.project
+    if found.source is not None:
+        raise UsageError(
+            f"{found.source}: expected a model file on this machine, found an address.",
+            tip=f"Bring it here first: boxship fetch {found.source}",
+        )
     if found.model_path is None or found.service or found.app:
         what = found.service or found.app
         raise UsageError(
@@ -88,10 +98,13 @@ def run(arguments: argparse.Namespace) -> int:
     from boxship.convert.needs import check_packages
 
     check_packages()
+    from boxship.artifact import model_file
     from boxship.convert import report as reports, words
     from boxship.convert.conversion import Order, convert
     from boxship.convert.parity import TOLERANCE
 
+    if found.model_digest:
+        model_file.examine(Path(found.model_path), expected=found.model_digest)
     report = convert(
         Order(
             source=Path(found.model_path),
@@ -100,6 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
             inputs=found.inputs,
             trust=found.trust,
             trust_all=found.trust_all,
+            allow_skew=arguments.allow_version_skew or found.serve.allow_version_skew,
             search_path=found.search_path,
             samples=arguments.samples,
             tolerance=TOLERANCE if arguments.tolerance is None else arguments.tolerance,

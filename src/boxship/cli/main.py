@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 import boxship
-from boxship.cli import convert, serve
+from boxship.cli import cache, convert, fetch, lock, serve
 from boxship.errors import EXIT_INTERRUPTED, BoxshipError
 
 _EPILOG = """\
@@ -28,6 +28,9 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     serve.add_to(verbs)
     convert.add_to(verbs)
+    fetch.add_to(verbs)
+    lock.add_to(verbs)
+    cache.add_to(verbs)
     return top
 
 

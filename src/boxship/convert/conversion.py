@@ -37,7 +37,7 @@ _FEW: Final = 100
 class Order:
     """What is to be converted, into which file, and how strictly it is proven.
 
-    ``inputs``, ``trust``, ``trust_all`` and ``search_path`` are the project's, as for
+    ``inputs``, ``trust``, ``trust_all``, ``allow_skew`` and ``search_path`` are the project's, as for
     serving. ``samples`` is a file of rows; without one they are made from the model.
     ``double`` has the ONNX file take float64 numbers from the start.
     """
@@ -48,6 +48,7 @@ class Order:
     inputs: tuple[TensorSpec, ...] = ()
     trust: tuple[str, ...] = ()
     trust_all: bool = False
+    allow_skew: bool = False
     search_path: tuple[Path, ...] = ()
     samples: Path | None = None
     tolerance: float = TOLERANCE
@@ -84,7 +85,12 @@ def convert(order: Order) -> Report:
     if order.trust or order.trust_all:
         # Only now may the file name modules that are the project's own.
         sys.path[:] = [*map(str, order.search_path), *sys.path]
-    loaded = pickles.load(order.source, trusted_modules=order.trust, trust_all=order.trust_all)
+    loaded = pickles.load(
+        order.source,
+        trusted_modules=order.trust,
+        trust_all=order.trust_all,
+        allow_skew=order.allow_skew,
+    )
     # One thread: many add in another order each time, and the figures would not repeat.
     with warnings.catch_warnings(), threadpool_limits(limits=1):
         # What a model says to whoever calls it, such as about overflows, is no news here.

@@ -9,6 +9,7 @@ class Phase(StrEnum):
     """The way to ready, in order; ``DRAINING`` leads out again."""
 
     START = "start"
+    FETCH = "fetch"
     VERIFY = "verify"
     LOAD = "load"
     WARM_UP = "warm-up"
@@ -19,6 +20,7 @@ class Phase(StrEnum):
 
 _DETAILS = {
     Phase.START: "server starting",
+    Phase.FETCH: "model being fetched",
     Phase.VERIFY: "model being verified",
     Phase.LOAD: "model loading",
     Phase.WARM_UP: "model warming up",
@@ -30,7 +32,7 @@ _DETAILS = {
 
 @dataclass(frozen=True)
 class State:
-    """One moment of the lifecycle. ``percent`` (0 to 100) is known while the model is verified."""
+    """One moment of the lifecycle. ``percent`` (0 to 100) is known while the model is fetched and verified."""
 
     phase: Phase = Phase.START
     detail: str = ""

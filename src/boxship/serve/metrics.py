@@ -163,6 +163,14 @@ class ServerMetrics:
             ("model", "version", "digest", "runtime"),
             mode="livemax",
         )
+        self._fetch_bytes = _counter(
+            "boxship_model_fetch_bytes", "Bytes of the model that came over the network.", ()
+        )
+        self._fetch = _gauge(
+            "boxship_model_fetch_duration_seconds",
+            "Time until the model was here.",
+            mode="livemax",
+        )
         self._inline_rows = _gauge(
             "boxship_inline_max_rows",
             "Rows of the largest request that is answered without a thread.",
@@ -301,6 +309,11 @@ class ServerMetrics:
         self._hop.labels(model).set(hop_s)
         self._inline_rows.labels(model).set(inline_rows)
         self._shared_rows.labels(model).set(shared_rows)
+
+    def fetched(self, read_bytes: int, seconds: float) -> None:
+        """The supervisor has brought the model here; 0 bytes where it was here already."""
+        self._fetch_bytes.inc(read_bytes)
+        self._fetch.set(seconds)
 
     def worker_restarted(self) -> None:
         """The supervisor replaced a worker that died."""

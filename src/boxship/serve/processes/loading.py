@@ -148,7 +148,10 @@ class Loading:
         from boxship.artifact import pickles
 
         loaded = pickles.load(
-            path, trusted_modules=self._project.trust, trust_all=self._project.trust_all
+            path,
+            trusted_modules=self._project.trust,
+            trust_all=self._project.trust_all,
+            allow_skew=self._project.serve.allow_version_skew,
         )
         self._notes.append(
             pickles.notice(

@@ -12,14 +12,18 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
+from typing import TypeVar
 
 from boxship import contract
 from boxship.artifact import model_file
+from boxship.artifact.cache import Cache, default_folder
+from boxship.artifact.fetch import Fetch, Progress
 from boxship.artifact.model_file import ModelFile
 from boxship.errors import EXIT_FAILURE, BoxshipError
+from boxship.location import Location
 from boxship.project import Project
 from boxship.serve import logs
 from boxship.serve.api.front import Front
@@ -31,6 +35,8 @@ from boxship.serve.processes.listener import refuse_new_connections
 from boxship.serve.processes.spread import ConnectionTable
 
 logger = logging.getLogger("boxship.serve")
+
+Found = TypeVar("Found")
 
 _HEAD_START_S = 1.0
 """So long the first worker loads alone."""
@@ -65,6 +71,7 @@ class Supervisor:
         self._children: list[Child] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
+        self._tenths = 0
         self._began = monotonic()
         loop = asyncio.get_running_loop()
         self._start: asyncio.Future[channel.Start] = loop.create_future()
@@ -108,11 +115,16 @@ class Supervisor:
 
         metrics.prepare(self._metrics_folder, "supervisor")
         self._counters, self._forget = metrics.ServerMetrics(), metrics.forget
+        if self._project.source is not None:
+            await self._fetch(self._project.source)
         self._state = State(Phase.VERIFY)
         where = self._project.model_path
         model = ModelFile()
         if where is not None:
-            model = await _in_background(lambda: model_file.examine(Path(where), self._verified))
+            expected = self._project.model_digest
+            model = await _in_background(
+                lambda: model_file.examine(Path(where), self._verified, expected=expected)
+            )
         self._state = State(Phase.LOAD)
         wanted = self._settings.workers
         allotment = resources.allot(
@@ -140,6 +152,34 @@ class Supervisor:
         await asyncio.wait([self._ready_once], timeout=_HEAD_START_S)
         for child in others:
             self._spawn(self._keep(child))
+
+    async def _fetch(self, source: Location) -> None:
+        """Bring the model here, and go on as if it had always been."""
+        self._state = State(Phase.FETCH)
+        fetch = Fetch(
+            cache=Cache(default_folder()), allow_http=self._settings.allow_http, told=self._fetched
+        )
+        found = await _in_background(lambda: fetch(source))
+        self._counters.fetched(found.read_bytes, found.seconds)
+        model = found.model
+        logs.log(
+            logger,
+            logging.INFO,
+            "model fetched" if found.read_bytes else "model found in the cache",
+            source=str(source),
+            digest=model.digest,
+            bytes=model.size,
+            seconds=round(found.seconds, 3),
+        )
+        self._project = replace(
+            self._project, model_path=str(model.path), model_digest=model.digest, source=None
+        )
+
+    def _fetched(self, progress: Progress) -> None:
+        self._state = State(Phase.FETCH, percent=progress.percent)
+        if progress.percent // 10 > self._tenths:
+            self._tenths = progress.percent // 10
+            logger.info("fetched %s %% of %s bytes", 10 * self._tenths, progress.size)
 
     def _verified(self, percent: int) -> None:
         self._state = State(Phase.VERIFY, percent=percent)
@@ -275,15 +315,15 @@ class Supervisor:
             self._finish(Outcome(EXIT_FAILURE, f"The supervisor failed: {error!r}."))
 
 
-async def _in_background(work: Callable[[], ModelFile]) -> ModelFile:
+async def _in_background(work: Callable[[], Found]) -> Found:
     """Like ``asyncio.to_thread``, but the end of the server does not wait for ``work``."""
-    future: concurrent.futures.Future[ModelFile] = concurrent.futures.Future()
+    future: concurrent.futures.Future[Found] = concurrent.futures.Future()
     future.set_running_or_notify_cancel()
 
     def run() -> None:
         try:
             future.set_result(work())
-        except Exception as error:  # noqa: BLE001 (raised again where it is awaited)
+        except BaseException as error:  # noqa: BLE001 (raised again where it is awaited)
             future.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()

@@ -1,0 +1,244 @@
+"""The folder of fetched models, each under the digest of its bytes; shared by many processes."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from boxship import contract
+from boxship.errors import FetchError
+
+VARIABLE = contract.CACHE_VARIABLE
+_NAME = "boxship"
+_DIGEST_PREFIX = "sha256:"
+
+
+@dataclass(frozen=True)
+class Cached:
+    """One model: where it lies, its bytes in all, where it came from, and when it was last used."""
+
+    digest: str
+    path: Path
+    size: int
+    source: str
+    used: float
+
+
+@dataclass(frozen=True)
+class _About:
+    """What is written down of each model."""
+
+    name: str
+    size: int
+    source: str
+
+
+def default_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """``BOXSHIP_CACHE``, else the user's cache folder, else one in the temporary folder.
+
+    The last is for containers whose root nobody may write to.
+    """
+    if given := environ.get(VARIABLE):
+        return Path(given)
+    base = environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or "/nonexistent") / ".cache"
+    folder = Path(base) / _NAME
+    return folder if _writable(folder) else Path(tempfile.gettempdir()) / f"{_NAME}-{os.getuid()}"
+
+
+def _writable(folder: Path) -> bool:
+    existing = next((one for one in (folder, *folder.parents) if os.path.exists(one)), Path("/"))  # noqa: PTH110 (a folder that may not be entered is no error)
+    return os.access(existing, os.W_OK | os.X_OK)
+
+
+class Cache:
+    """A folder of models.
+
+    ``models/sha256-<hex>/<name>`` holds whole ones only, and ``models/sha256-<hex>.json``
+    what is known of each; ``known/`` says which digest an object had; ``partial/`` holds
+    what has not arrived yet. Everything moves in by a rename.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._models = folder / "models"
+        self._known = folder / "known"
+        self._partial = folder / "partial"
+        self._locks = folder / "locks"
+
+    def find(self, digest: str) -> Cached | None:
+        """The model with this digest, if it is here."""
+        holder = self._models / _file_name(digest)
+        about = self._about(digest)
+        if about is None or not holder.is_dir():
+            return None
+        path = holder / about.name
+        if not path.exists():
+            return None
+        with contextlib.suppress(OSError):  # a cache that is only read
+            os.utime(self._about_file(digest))
+        return Cached(digest, path, about.size, about.source, time.time())
+
+    def digest_of(self, source: str, identity: str) -> str:
+        """The digest of what once came from ``source`` with this ``identity``; "" if none did.
+
+        No ``identity`` is nobody's.
+        """
+        if not identity:
+            return ""
+        try:
+            return (self._known / _key(source, identity)).read_text()
+        except OSError:
+            return ""
+
+    @contextlib.contextmanager
+    def arriving(self, source: str) -> Iterator[Path]:
+        """A folder for what comes from ``source``; one process at a time has it.
+
+        What an earlier one has left is in it. Raises ``FetchError`` where nothing can be written.
+        """
+        key = _key(source)
+        folder = self._partial / key
+        try:
+            for needed in (self._models, self._known, self._locks, folder):
+                needed.mkdir(parents=True, exist_ok=True)
+            lock = (self._locks / key).open("a")
+        except OSError as error:
+            raise FetchError(
+                f"{self.folder}: expected a folder for models that can be written, "
+                f"found {error.strerror}.",
+                tip=f"Set {VARIABLE} to one, on a volume with room for the model.",
+            ) from error
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # Whoever had it before has removed it.
+            folder.mkdir(exist_ok=True)
+            yield folder
+
+    def keep(
+        self, whole: Path, digest: str, *, name: str, size: int, source: str, identity: str
+    ) -> Cached:
+        """Move ``whole`` in under its digest. One that is there already is left to its readers."""
+        holder = self._models / _file_name(digest)
+        with self._locked(digest):
+            found = self.find(digest)
+            if found is None:
+                self._discard(holder)
+                # Beside what arrives, which nobody else may clear away.
+                staged = Path(tempfile.mkdtemp(dir=whole.parent))
+                whole.rename(staged / name)
+                _sync(staged)
+                staged.chmod(0o755)
+                staged.rename(holder)
+                _sync(self._models)
+                about = _About(name, size, source)
+                _replace(self._about_file(digest), json.dumps(asdict(about)))
+                found = Cached(digest, holder / name, size, source, time.time())
+        if identity:
+            _replace(self._known / _key(source, identity), digest)
+        return found
+
+    def entries(self) -> Sequence[Cached]:
+        """Every whole model, the one that was used last first."""
+        found = []
+        for file in self._models.glob("sha256-*.json"):
+            digest = file.stem.replace("-", ":", 1)
+            about = self._about(digest)
+            path = self._models / file.stem / about.name if about else None
+            if about and path and path.exists():
+                used = file.stat().st_mtime
+                found.append(Cached(digest, path, about.size, about.source, used))
+        return sorted(found, key=lambda one: one.used, reverse=True)
+
+    def prune(self, most_bytes: int, *, spare: str = "") -> Sequence[Cached]:
+        """Remove models, the longest unused first, until the rest fits; those that were removed.
+
+        ``spare`` is a digest that stays. Files that a process has open or mapped stay readable to it.
+        """
+        entries = self.entries()
+        left = sum(one.size for one in entries)
+        removed = []
+        for one in reversed(entries):
+            if left <= most_bytes:
+                break
+            if one.digest != spare:
+                self.remove(one)
+                removed.append(one)
+                left -= one.size
+        return removed
+
+    def remove(self, model: Cached) -> None:
+        """Forget a model. It is first no model any more, and then gone."""
+        with self._locked(model.digest):
+            self._about_file(model.digest).unlink(missing_ok=True)
+            self._discard(self._models / _file_name(model.digest))
+
+    def clear_partial(self) -> int:
+        """Remove what has not arrived whole and nobody is bringing; its bytes."""
+        freed = 0
+        for folder in self._partial.glob("*"):
+            lock = self._locks / folder.name
+            with lock.open("a") as held:
+                try:
+                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                freed += sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
+                shutil.rmtree(folder, ignore_errors=True)
+        return freed
+
+    def _discard(self, holder: Path) -> None:
+        """Remove a folder of ``models/``, which vanishes from there in one step."""
+        if holder.exists():
+            aside = Path(tempfile.mkdtemp(dir=self._models, prefix="."))
+            holder.rename(aside / "model")
+            shutil.rmtree(aside, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _locked(self, digest: str) -> Iterator[None]:
+        with (self._locks / _file_name(digest)).open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _about_file(self, digest: str) -> Path:
+        return self._models / f"{_file_name(digest)}.json"
+
+    def _about(self, digest: str) -> "_About | None":
+        try:
+            return _About(**json.loads(self._about_file(digest).read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+
+def _file_name(digest: str) -> str:
+    return digest.replace(":", "-", 1)
+
+
+def _key(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a small file so that nobody ever reads half of it."""
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=".")
+    with open(handle, "w", encoding="utf-8") as out:  # noqa: PTH123 (a handle, not a path)
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    Path(name).chmod(0o644)
+    Path(name).replace(file)
+
+
+def _sync(folder: Path) -> None:
+    """A rename lasts once its folder is on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

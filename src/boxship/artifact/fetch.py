@@ -1,0 +1,223 @@
+"""A model from wherever it lies into the cache: verified while it comes, whole or not at all."""
+
+import asyncio
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+
+from boxship.artifact.cache import Cache, Cached
+from boxship.artifact.digest import digest as digest_of, of_files
+from boxship.errors import BoxshipError, DigestError, FetchError
+from boxship.location import Location
+
+_TRIES = 3
+"""An object that is replaced while it is read is read anew, so often."""
+_JOURNAL = "listing.json"
+_FILES = "files"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a fetch has come: bytes of all bytes."""
+
+    done: int
+    size: int
+
+    @property
+    def percent(self) -> int:
+        """0 to 100."""
+        return 100 * self.done // self.size if self.size else 100
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A model that is here: what came over the network for it, and how long that took."""
+
+    model: Cached
+    read_bytes: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetch:
+    """Brings models into ``cache``. ``told`` hears of progress, whenever the percentage grows."""
+
+    cache: Cache
+    allow_http: bool = False
+    told: Callable[[Progress], None] = lambda _: None
+
+    def __call__(self, location: Location) -> Fetched:
+        """The model at ``location``. Blocks until it is here whole. Raises ``FetchError``."""
+        if location.digest and (kept := self._kept(location.digest)):
+            return Fetched(kept)
+        try:
+            import obstore as _  # noqa: F401
+        except ImportError:
+            raise FetchError(
+                f"{location}: reading from stores needs obstore, which is not installed.",
+                tip="Install it: pip install 'boxship[stores]'",
+            ) from None
+        from boxship.artifact.remote import mishaps
+
+        began = monotonic()
+        for left in reversed(range(_TRIES)):
+            try:
+                with self.cache.arriving(str(location)) as folder:
+                    return asyncio.run(self._bring(location, folder, began))
+            except mishaps.ReplacedError as error:
+                if not left:
+                    raise mishaps.in_words(error, location) from None
+            except OSError as error:
+                raise _disk_error(error, self.cache) from error
+            except BoxshipError:
+                raise
+            except Exception as error:
+                # Whatever a store says: obstore has errors of many kinds, a hub's answer may be any.
+                raise mishaps.in_words(error, location) from error
+        raise AssertionError  # the last try has returned or raised
+
+    def into(self, folder: Path, location: Location) -> Fetched:
+        """The same, into ``folder`` under the model's own name, for which the cache is a part of it.
+
+        What has that name there is replaced. One process at a time works in ``folder``.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(folder, os.O_RDONLY)
+        except OSError as error:
+            raise _disk_error(error, self.cache) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            fetched = self(location)
+            model = fetched.model
+            path = folder / model.path.name
+            if path.is_dir() or (path.exists() and model.path.is_dir()):
+                path.rename(model.path.parent / ".replaced")
+            model.path.replace(path)
+            os.fsync(handle)
+            shutil.rmtree(self.cache.folder, ignore_errors=True)
+        except OSError as error:
+            raise _disk_error(error, self.cache) from error
+        finally:
+            os.close(handle)
+        return replace(fetched, model=replace(model, path=path))
+
+    def _kept(self, digest: str) -> Cached | None:
+        """The model with this digest, if it is here and its bytes still are what they were."""
+        kept = self.cache.find(digest)
+        if kept is not None and digest_of(kept.path) != digest:
+            self.cache.remove(kept)
+            return None
+        return kept
+
+    async def _bring(self, location: Location, folder: Path, began: float) -> Fetched:
+        from boxship.artifact.remote import listing as remote, transfer
+        from boxship.artifact.remote.mishaps import ReplacedError
+
+        listing = await remote.read(location, allow_http=self.allow_http)
+        identity = listing.identity()
+        source = str(location)
+        known = self.cache.digest_of(source, identity)
+        if known and (kept := self._kept(known)):
+            _expect(location, known)
+            return Fetched(kept)
+        files = folder / _FILES
+        journal = folder / _JOURNAL
+        if not identity or _read(journal) != identity:
+            shutil.rmtree(files, ignore_errors=True)
+            journal.write_text(identity, encoding="utf-8")
+        files.mkdir(exist_ok=True)
+        here = sum(one.stat().st_size for one in files.rglob("*") if one.is_file())
+        self._expect_room(listing.size - here)
+        meter = _Meter(listing.size, self.told)
+        window = transfer.Window(transfer.REQUESTS_AHEAD)
+        width = asyncio.Semaphore(transfer.REQUESTS_AHEAD)
+
+        async def bring(entry: remote.Entry) -> str:
+            async with width:
+                file = files / entry.name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                found = await transfer.copy(listing.store, entry, file, meter.add, window)
+                await asyncio.to_thread(_sync, file)
+                return found
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = {one.name: group.create_task(bring(one)) for one in listing.entries}
+        except BaseExceptionGroup as group_error:
+            error = group_error.exceptions[0]
+            if isinstance(error, ReplacedError):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise error from None
+        hexes = {name: task.result() for name, task in tasks.items()}
+        single = next(iter(hexes))
+        digest = of_files(hexes) if listing.is_folder else f"sha256:{hexes[single]}"
+        try:
+            _expect(location, digest)
+        except DigestError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        whole = files if listing.is_folder else files / single
+        name = location.name if listing.is_folder else single
+        kept = self.cache.keep(
+            whole, digest, name=name, size=listing.size, source=source, identity=identity
+        )
+        shutil.rmtree(folder, ignore_errors=True)
+        return Fetched(kept, listing.size - here, monotonic() - began)
+
+    def _expect_room(self, needed: int) -> None:
+        free = shutil.disk_usage(self.cache.folder).free
+        if needed > free:
+            raise FetchError(
+                f"{self.cache.folder}: expected room for {needed} bytes more, found {free}.",
+                tip="Make room, or set BOXSHIP_CACHE to a larger volume.",
+            )
+
+
+class _Meter:
+    """Adds up what arrives, and tells of each new percent."""
+
+    def __init__(self, size: int, told: Callable[[Progress], None]) -> None:
+        self._size = size
+        self._told = told
+        self._done = 0
+        self._percent = -1
+
+    def add(self, more: int) -> None:
+        self._done += more
+        now = Progress(self._done, self._size)
+        if now.percent != self._percent:
+            self._percent = now.percent
+            self._told(now)
+
+
+def _expect(location: Location, digest: str) -> None:
+    if location.digest and digest != location.digest:
+        raise DigestError(location, location.digest, digest)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def _sync(file: Path) -> None:
+    handle = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _disk_error(error: OSError, cache: Cache) -> FetchError:
+    tip = "Set BOXSHIP_CACHE to a folder that can be written, with room for the model."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        tip = "What has arrived is kept: make room and fetch again, or set BOXSHIP_CACHE."
+    return FetchError(f"{cache.folder}: the model could not be written: {error.strerror}.", tip=tip)

@@ -1,0 +1,1 @@
+"""Models in object stores, on web servers and on model hubs."""

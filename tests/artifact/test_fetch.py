@@ -1,0 +1,295 @@
+"""A model from a store: the right bytes in the end, or one clear error, and nothing between."""
+
+import contextlib
+import hashlib
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.stores import S3, Site, Zeros, s3_server, site, wire
+
+from boxship.artifact.cache import Cache
+from boxship.artifact.digest import digest
+from boxship.artifact.fetch import Fetch, Fetched, Progress
+from boxship.artifact.remote import transfer
+from boxship.errors import DigestError, FetchError
+from boxship.location import parse
+
+SMALL_CHUNK = 64 * 1024
+MODEL = random.Random(1).randbytes(20 * SMALL_CHUNK + 123)
+DIGEST = f"sha256:{hashlib.sha256(MODEL).hexdigest()}"
+OTHER = "sha256:" + "0" * 64
+
+
+@pytest.fixture(scope="module")
+def s3_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    with s3_server(tmp_path_factory.mktemp("s3") / "log") as server:
+        server.put("churn.bin", MODEL)
+        yield server
+
+
+@pytest.fixture
+def s3(s3_running: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
+    """The process's environment finds it."""
+    for name, value in s3_running.environ.items():
+        monkeypatch.setenv(name, value)
+    return s3_running
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a small file is many requests."""
+    monkeypatch.setattr(transfer, "CHUNK_BYTES", SMALL_CHUNK)
+
+
+def fetched(url: str, cache: Cache) -> Fetched:
+    return Fetch(cache=cache, allow_http=True)(parse(url))
+
+
+def left_over(cache: Cache) -> list[Path]:
+    """Whole models that are in the cache."""
+    return [file for file in (cache.folder / "models").rglob("*") if file.is_file()]
+
+
+def test_an_object_comes_whole_and_once(s3: S3, cache: Cache) -> None:
+    told: list[Progress] = []
+    fetch = Fetch(cache=cache, told=told.append)
+    first = fetch(parse("s3://models/churn.bin"))
+    assert first.model.path.name == "churn.bin"
+    assert first.model.path.read_bytes() == MODEL
+    assert (first.model.digest, first.model.size) == (DIGEST, len(MODEL))
+    assert first.read_bytes == len(MODEL)
+    assert told[-1] == Progress(len(MODEL), len(MODEL))
+    assert [one.percent for one in told] == sorted({one.percent for one in told})
+    again = fetch(parse("s3://models/churn.bin"))
+    assert again.model.path == first.model.path
+    assert again.read_bytes == 0
+
+
+def test_a_pinned_digest_needs_no_network_once_it_is_here(
+    s3: S3, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"s3://models/churn.bin@{DIGEST}"
+    path = fetched(url, cache).model.path
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    assert fetched(url, cache).model.path == path
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_other_bytes_than_those_that_are_meant_are_refused(
+    s3: S3, cache: Cache, *, known: bool
+) -> None:
+    if known:
+        fetched("s3://models/churn.bin", cache)
+    with pytest.raises(DigestError) as caught:
+        fetched(f"s3://models/churn.bin@{OTHER}", cache)
+    assert OTHER in caught.value.message
+    assert DIGEST in caught.value.message
+    if not known:
+        assert left_over(cache) == []
+
+
+def test_a_prefix_is_a_folder(s3: S3, cache: Cache) -> None:
+    files = {"MLmodel": b"flavors:", "data/model.bin": MODEL, "data/empty": b""}
+    for name, content in files.items():
+        s3.put(f"saved/{name}", content)
+    s3.put("saved-not/other", b"no part of it")
+    for url in ("s3://models/saved", "s3://models/saved/"):
+        model = fetched(url, cache).model
+        found = {
+            str(file.relative_to(model.path)): file.read_bytes()
+            for file in model.path.rglob("*")
+            if file.is_file()
+        }
+        assert found == files
+        assert model.path.name == "saved"
+        assert model.digest == digest(model.path)
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("tenth", range(10))
+def test_a_connection_that_is_cut_loses_nothing(
+    s3: S3, cache: Cache, tenth: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = max(1, tenth * len(MODEL) // 10)
+    with wire(s3.port, cut, cut // 2 + 1) as line:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{line.port}")
+        model = fetched("s3://models/churn.bin", cache).model
+        assert line.happened
+    assert model.path.read_bytes() == MODEL
+    assert model.digest == DIGEST
+
+
+def test_a_server_that_recovers_is_asked_again(cache: Cache) -> None:
+    with site(Site({"/churn.bin": MODEL}, failures=3)) as web:
+        assert fetched(f"{web.url}/churn.bin", cache).model.digest == DIGEST
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("tag", ['"one"', 'W/"one"', None])
+def test_web_servers_of_all_kinds(cache: Cache, tag: str | None, *, ranges: bool) -> None:
+    tags = {"/churn.bin": tag} if tag else {}
+    with site(Site({"/churn.bin": MODEL}, tags, ranges=ranges)) as web:
+        assert fetched(f"{web.url}/churn.bin", cache).model.path.read_bytes() == MODEL
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_an_object_that_is_replaced_midway_comes_whole(cache: Cache) -> None:
+    """All of the new one: never some of each."""
+    new = bytes(reversed(MODEL))
+    with site(Site({"/churn.bin": MODEL}, {"/churn.bin": '"one"'})) as web:
+        web.after = {5: ("/churn.bin", new)}
+        # The tag changes with the content, as a store's does.
+        original = dict(web.tags)
+
+        class Tags(dict[str, str]):
+            def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]
+                return '"two"' if web.files[key] == new else original.get(key, default)
+
+        web.tags = Tags()
+        model = fetched(f"{web.url}/churn.bin", cache).model
+    assert model.path.read_bytes() == new
+
+
+def test_http_must_be_allowed(cache: Cache) -> None:
+    with pytest.raises(FetchError, match="expected https://, found http://"):
+        Fetch(cache=cache)(parse("http://127.0.0.1:1/churn.bin"))
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://models/missing.bin", "s3://models/none/", "s3://no-such-bucket/churn.bin"]
+)
+@pytest.mark.usefixtures("s3")
+def test_what_is_not_there(cache: Cache, url: str) -> None:
+    with pytest.raises(FetchError, match="expected a model there, found nothing") as caught:
+        fetched(url, cache)
+    assert "do-not-show-me" not in caught.value.paragraph()
+    assert left_over(cache) == []
+
+
+def test_no_message_repeats_a_password(cache: Cache) -> None:
+    with site(Site()) as web:
+        host = web.url.removeprefix("http://")
+        with pytest.raises(FetchError) as caught:
+            fetched(f"http://me:hidden@{host}/churn.bin?token=hidden", cache)
+    assert "hidden" not in caught.value.paragraph()
+    assert web.requests[0][1] == "/churn.bin?token=hidden"
+    assert web.requests[0][2].startswith("Basic ")
+
+
+def test_a_cache_that_cannot_be_written(s3: S3, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FetchError, match="expected a folder for models that can be written"):
+        fetched("s3://models/churn.bin", Cache(tmp_path / "file" / "cache"))
+
+
+def test_a_killed_process_is_gone_on_with(s3: S3, tmp_path: Path) -> None:
+    """What has arrived is not asked for again."""
+    big = random.Random(2).randbytes(48 * 1024 * 1024)
+    s3.put("big.bin", big)
+    cache = Cache(tmp_path / "cache")
+    environ = {**os.environ, "BOXSHIP_CACHE": str(cache.folder)}
+    argv = [sys.executable, "-m", "boxship", "fetch", "s3://models/big.bin"]
+    process = subprocess.Popen(argv, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        parts = list((cache.folder / "partial").rglob("big.bin"))
+        if parts and parts[0].stat().st_size > 8 * 1024 * 1024:
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.001)
+    process.communicate()
+    assert left_over(cache) == []
+    found = fetched("s3://models/big.bin", cache)
+    assert found.model.path.read_bytes() == big
+    assert found.read_bytes <= len(big) - 8 * 1024 * 1024
+
+
+def test_two_processes_fetch_once(s3: S3, tmp_path: Path) -> None:
+    environ = {**os.environ, "BOXSHIP_CACHE": str(tmp_path / "cache")}
+    argv = [sys.executable, "-m", "boxship", "fetch", "s3://models/churn.bin"]
+    both = [
+        subprocess.Popen(argv, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    outputs = [one.communicate(timeout=60) for one in both]
+    assert [one.returncode for one in both] == [0, 0]
+    assert len({out for out, _ in outputs}) == 1
+    assert sorted(b"here already" in err for _, err in outputs) == [False, True]
+
+
+def test_a_journal_of_something_else_is_not_gone_on_with(s3: S3, cache: Cache) -> None:
+    with cache.arriving("s3://models/churn.bin") as folder:
+        (folder / "files").mkdir()
+        (folder / "files" / "churn.bin").write_bytes(b"x" * 100)
+        (folder / "listing.json").write_text(json.dumps([["churn.bin", 5, "old"]]))
+    assert fetched("s3://models/churn.bin", cache).model.digest == DIGEST
+
+
+def test_no_room_is_said_before_anything_is_read(
+    s3: S3, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: replace_free(usage, 1000))
+    with pytest.raises(FetchError, match=f"expected room for {len(MODEL)} bytes more, found 1000"):
+        fetched("s3://models/churn.bin", cache)
+
+
+def replace_free(usage: object, free: int) -> object:
+    return usage._replace(free=free)  # type: ignore[attr-defined]
+
+
+def test_into_a_folder(s3: S3, tmp_path: Path) -> None:
+    target = tmp_path / "models"
+    cache = Cache(target / ".boxship-fetch")
+    fetch = Fetch(cache=cache)
+    for _ in range(2):
+        model = fetch.into(target, parse("s3://models/churn.bin")).model
+        assert model.path == target / "churn.bin"
+        assert [one.name for one in target.iterdir()] == ["churn.bin"]
+        assert model.path.read_bytes() == MODEL
+
+
+def test_a_large_file_needs_little_memory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """2 GB within 200 MB, the interpreter included."""
+    size = 2_000_000_000
+    environ = {**os.environ, "BOXSHIP_CACHE": str(tmp_path / "cache")}
+    began = time.monotonic()
+    with site(Site({"/big.bin": Zeros(size)})) as web:
+        argv = [sys.executable, "-m", "boxship", "fetch", f"{web.url}/big.bin", "--allow-http"]
+        with subprocess.Popen(argv, env=environ, stdout=subprocess.PIPE, text=True) as process:
+            peak_kb = 0
+            while process.poll() is None:
+                status = Path(f"/proc/{process.pid}/status")
+                with contextlib.suppress(OSError):
+                    line = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+                    peak_kb = max(peak_kb, int(line[1]) if line else 0)
+                time.sleep(0.05)
+            assert process.stdout is not None
+            path = Path(process.stdout.read().removesuffix("\n"))
+    assert process.returncode == 0
+    assert path.stat().st_size == size
+    path.unlink()
+    with capsys.disabled():
+        seconds = time.monotonic() - began
+        found = f"2 GB in {seconds:.1f} s, {peak_kb / 1000:.0f} MB of memory at most"
+        print(f" {found} ", end="")  # noqa: T201 (the figure belongs to the tests' output)
+    assert peak_kb < 200_000

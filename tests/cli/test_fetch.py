@@ -1,0 +1,128 @@
+"""``boxship fetch``, ``boxship lock`` and ``boxship cache``, as they are typed."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.stores import S3, s3_server
+
+from boxship.cli import main
+
+MODEL = b"model" * 1000
+DIGEST = f"sha256:{hashlib.sha256(MODEL).hexdigest()}"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    with s3_server(tmp_path_factory.mktemp("s3") / "log") as made:
+        made.put("churn.onnx", MODEL)
+        yield made
+
+
+@pytest.fixture
+def s3(server: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S3:
+    """The process's own environment finds the store; the working folder is empty."""
+    for name, value in server.environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("BOXSHIP_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    return server
+
+
+def ran(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    code = main.main(arguments)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.mark.usefixtures("s3")
+def test_fetch_prints_the_path_and_says_the_rest_beside(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, out, err = ran("fetch", "s3://models/churn.onnx", capsys=capsys)
+    assert code == 0
+    path = Path(out.removesuffix("\n"))
+    assert path.read_bytes() == MODEL
+    assert path.is_relative_to(tmp_path / "cache")
+    assert err.splitlines()[-1].startswith(f"{DIGEST} (5.0 kB in ")
+    code, again, err = ran("fetch", "s3://models/churn.onnx", capsys=capsys)
+    assert (code, again) == (0, out)
+    assert err == f"{DIGEST} (5.0 kB, here already)\n"
+
+
+@pytest.mark.usefixtures("s3")
+def test_fetch_into_a_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, _ = ran(
+        "fetch", "s3://models/churn.onnx", "--to", "there", "--digest", DIGEST, capsys=capsys
+    )
+    assert (code, out) == (0, "there/churn.onnx\n")
+    assert [one.name for one in Path("there").iterdir()] == ["churn.onnx"]
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.usefixtures("s3")
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("churn.onnx",), 2, "churn.onnx: expected a URL, found a path."),
+        (("s3://models/churn.onnx", "--digest", "abc"), 2, "--digest: expected sha256:"),
+        (("s3://models/churn.onnx", "--digest", "sha256:a"), 2, "s3://models/churn.onnx: expected"),
+        (("ftp://host/a",), 2, "ftp://host/a: expected a path, file:///…, s3://"),
+        (("s3://models/none",), 6, "s3://models/none: expected a model there, found nothing."),
+        (
+            ("s3://models/churn.onnx", "--digest", "sha256:" + "0" * 64),
+            7,
+            "s3://models/churn.onnx: expected the digest sha256:000",
+        ),
+    ],
+)
+def test_fetch_says_what_is_wrong(
+    arguments: tuple[str, ...], code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found, out, err = ran("fetch", *arguments, capsys=capsys)
+    assert (found, out) == (code, "")
+    assert f"boxship: {message}" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.usefixtures("s3")
+def test_the_cache_is_listed_and_pruned(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ran("cache", "list", capsys=capsys)[1].endswith("cache: no models\n")
+    ran("fetch", "s3://models/churn.onnx", capsys=capsys)
+    _, out, _ = ran("cache", "list", capsys=capsys)
+    assert out.splitlines() == [
+        "churn.onnx  5.0 kB, used just now",
+        f"  {DIGEST}",
+        "  from s3://models/churn.onnx",
+    ]
+    found = json.loads(ran("cache", "list", "--format", "json", capsys=capsys)[1])
+    assert found["version"] == 1
+    assert [one["digest"] for one in found["models"]] == [DIGEST]
+    assert ran("cache", "prune", "--keep", "1MB", capsys=capsys)[1] == "0 bytes freed\n"
+    assert ran("cache", "prune", "--keep", "much", capsys=capsys)[0] == 2
+    _, out, _ = ran("cache", "prune", capsys=capsys)
+    assert out == f"removed churn.onnx  5.0 kB  {DIGEST}\n5.0 kB freed\n"
+    assert ran("cache", "list", capsys=capsys)[1].endswith("cache: no models\n")
+
+
+@pytest.mark.usefixtures("s3")
+def test_a_project_is_locked_to_the_bytes_it_has(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("boxship.toml").write_text('model = "s3://models/churn.onnx"\n')
+    code, out, _ = ran("lock", capsys=capsys)
+    assert code == 0
+    assert DIGEST in out
+    written = Path("boxship.lock").read_text()
+    assert f'digest = "{DIGEST}"' in written
+    assert ran("lock", capsys=capsys)[0] == 0
+    assert Path("boxship.lock").read_text() == written
+
+
+@pytest.mark.usefixtures("s3")
+def test_nothing_to_lock(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = ran("lock", capsys=capsys)
+    assert code == 2
+    assert "Expected a model to serve" in err
+    assert not Path("boxship.lock").exists()

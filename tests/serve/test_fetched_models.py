@@ -1,0 +1,74 @@
+"""Serving a model that lies in a store."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from conftest import Serve
+from sklearn.linear_model import LinearRegression
+from support.stores import S3, s3_server
+
+from boxship.errors import EXIT_DIGEST, EXIT_FETCH
+
+OTHER = "sha256:" + "0" * 64
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    folder = tmp_path_factory.mktemp("s3")
+    joblib.dump(LinearRegression().fit(np.eye(2), [1.0, 2.0]), folder / "churn.joblib")
+    with s3_server(folder / "log") as server:
+        server.put("churn.joblib", (folder / "churn.joblib").read_bytes())
+        server.digest = (
+            f"sha256:{hashlib.sha256((folder / 'churn.joblib').read_bytes()).hexdigest()}"
+        )
+        yield server
+
+
+def test_a_model_in_a_store(serve: Serve, s3: S3, tmp_path: Path) -> None:
+    """Answers as from a file, says what runs, and is fetched once."""
+    environ = {
+        **s3.environ,
+        "MODEL_PATH": "s3://models/churn.joblib",
+        "BOXSHIP_CACHE": str(tmp_path / "cache"),
+    }
+    for words in ("model fetched", "model found in the cache"):
+        server = serve("--workers", "2", "--drain-delay", "0", environ=environ)
+        answer = server.client.post("/predict", json={"feature_1": 1, "feature_2": 0})
+        assert answer.json()["value"] == pytest.approx(1.0)
+        assert answer.headers["x-model-digest"] == s3.digest
+        metrics = server.client.get("/metrics").text
+        assert f'digest="{s3.digest}"' in metrics
+        assert "boxship_model_fetch_duration_seconds" in metrics
+        assert server.client.get("/v2/models/churn").status_code == 200
+        assert server.stop() == 0
+        assert words in server.log
+        assert "do-not-show-me" not in server.log
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        (f"s3://models/churn.joblib@{OTHER}", (EXIT_DIGEST, f"expected the digest {OTHER}")),
+        ("s3://models/other.joblib", (EXIT_FETCH, "expected a model there, found nothing")),
+    ],
+)
+def test_a_model_that_is_not_the_one_that_is_meant_is_never_served(
+    serve: Serve, s3: S3, tmp_path: Path, location: str, told: tuple[int, str]
+) -> None:
+    code, words = told
+    environ = {**s3.environ, "BOXSHIP_CACHE": str(tmp_path / "cache")}
+    server = serve(location, ready=False, environ=environ)
+    assert server.process.wait(60) == code
+    assert words in server.log
+    assert "Traceback" not in server.log
+    assert "ready" not in server.log.replace("not ready", "")
+
+
+def test_a_digest_holds_for_a_file_too(serve: Serve, tmp_path: Path) -> None:
+    joblib.dump(LinearRegression().fit(np.eye(2), [1.0, 2.0]), tmp_path / "churn.joblib")
+    server = serve(f"churn.joblib@{OTHER}", ready=False)
+    assert server.process.wait(60) == EXIT_DIGEST
