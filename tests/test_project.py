@@ -128,6 +128,12 @@ def test_other_addresses_are_refused(tmp_path: Path, text: str) -> None:
     assert found.startswith("command line: model: expected ")
 
 
+def test_what_is_pinned_is_not_watched(tmp_path: Path) -> None:
+    (found,) = problems(f"s3://bucket/churn.pkl@{DIGEST}", cwd=tmp_path, flags={"watch_s": 30})
+    assert found.startswith("watch: expected a model whose digest is open")
+    assert project("s3://bucket/churn.pkl", cwd=tmp_path, flags={"watch_s": 30}).serve.watch_s == 30
+
+
 LOCKED = f"""
 version = 1
 [model]

@@ -15,6 +15,8 @@ CPU_REQUEST_VARIABLE: Final = "BOXSHIP_CPU_REQUEST"
 
 CACHE_VARIABLE: Final = "BOXSHIP_CACHE"
 """The folder of fetched models."""
+CACHE_SIZE_VARIABLE: Final = "BOXSHIP_CACHE_SIZE"
+"""How large that folder may be; models that were not used for long go first."""
 
 HEALTH: Final = "/health"
 READY: Final = "/ready"

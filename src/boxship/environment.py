@@ -8,7 +8,11 @@ from boxship.project_values import LIST_KEYS, TEXT_KEYS
 from boxship.settings import options
 
 _PREFIX = "BOXSHIP_"
-_OTHER_VARIABLES = (contract.CPU_REQUEST_VARIABLE, contract.CACHE_VARIABLE)
+_OTHER_VARIABLES = (
+    contract.CPU_REQUEST_VARIABLE,
+    contract.CACHE_VARIABLE,
+    contract.CACHE_SIZE_VARIABLE,
+)
 
 
 def variable(key: str) -> str:

@@ -153,6 +153,11 @@ def _resolve(
     pinned = None
     if model is not None and locked:
         pinned = _pinned(model, folder, source, sources["model"], problems)
+    if serve.watch_s and model is not None and (model.digest or pinned):
+        problems.append(
+            "watch: expected a model whose digest is open, found a pinned one: "
+            "no other bytes could ever be served"
+        )
     if problems:
         raise UsageError("\n".join(problems), tip="See boxship serve --help.")
     project = Project(

@@ -179,6 +179,11 @@ class ServeSettings:
         kind=switch(),
         help_="serve a pickle made with another minor version of scikit-learn than is installed",
     )
+    watch_s: float = setting(
+        0.0,
+        seconds(zero=True),
+        "look so often whether the model's address has another object, and reload; 0: never",
+    )
     allow_http: bool = setting(
         default=False,
         kind=switch(),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from boxship.artifact.cache import Cache, Cached, default_folder
+from boxship.artifact.cache import Cache, Cached, default_folder, default_limit
+from boxship.errors import UsageError
 
 NAMES = {"a": "sha256:" + "a" * 64, "b": "sha256:" + "b" * 64, "c": "sha256:" + "c" * 64}
 
@@ -93,6 +94,13 @@ def test_the_default_folder(tmp_path: Path) -> None:
     assert default_folder(home) == tmp_path / ".cache" / "boxship"
     assert default_folder({**home, "XDG_CACHE_HOME": "/x"}) != tmp_path / ".cache" / "boxship"
     assert default_folder({**home, "BOXSHIP_CACHE": "/data/models"}) == Path("/data/models")
+
+
+def test_the_default_limit() -> None:
+    assert default_limit({}) is None
+    assert default_limit({"BOXSHIP_CACHE_SIZE": "20GB"}) == 20 * 10**9
+    with pytest.raises(UsageError, match="BOXSHIP_CACHE_SIZE: expected a size such as"):
+        default_limit({"BOXSHIP_CACHE_SIZE": "much"})
 
 
 def test_where_the_root_is_read_only_the_cache_is_temporary() -> None:

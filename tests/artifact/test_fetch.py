@@ -181,6 +181,47 @@ def test_what_is_not_there(cache: Cache, url: str) -> None:
     assert left_over(cache) == []
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_what_is_denied_says_where_credentials_are_looked_for(cache: Cache, status: int) -> None:
+    with (
+        site(Site({"/churn.bin": MODEL}, denies=status)) as web,
+        pytest.raises(FetchError, match="access denied") as caught,
+    ):
+        fetched(f"{web.url}/churn.bin", cache)
+    assert "user:password@" in caught.value.tip
+
+
+def test_an_s3_store_that_denies_names_all_of_them(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site(Site(denies=403)) as web:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", web.url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "me")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "do-not-show-me")
+        with pytest.raises(FetchError, match="access denied") as caught:
+            fetched("s3://models/churn.bin", cache)
+    for word in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"):
+        assert word in caught.value.tip
+    assert "do-not-show-me" not in caught.value.paragraph()
+
+
+def test_a_damaged_model_is_not_taken_from_the_cache(s3: S3, cache: Cache) -> None:
+    """Whether its digest was pinned or not, it is fetched again."""
+    for url in ("s3://models/churn.bin", f"s3://models/churn.bin@{DIGEST}"):
+        model = fetched(url, cache).model
+        model.path.write_bytes(MODEL[:-1] + b"x")
+        again = fetched(url, cache)
+        assert again.model.path.read_bytes() == MODEL
+        assert again.read_bytes == len(MODEL)
+
+
+def test_a_cache_that_has_grown_too_large_is_pruned(s3: S3, cache: Cache) -> None:
+    for number in range(3):
+        s3.put(f"{number}.bin", MODEL + bytes([number]))
+        Fetch(cache=cache, most_bytes=2 * len(MODEL))(parse(f"s3://models/{number}.bin"))
+    assert [one.path.name for one in cache.entries()] == ["2.bin"]
+
+
 def test_no_message_repeats_a_password(cache: Cache) -> None:
     with site(Site()) as web:
         host = web.url.removeprefix("http://")

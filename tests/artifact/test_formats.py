@@ -117,6 +117,15 @@ def saved_model(path: Path) -> None:
     (path / "saved_model.pb").touch()
 
 
+def tree(*names: str) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        path.mkdir()
+        for name in names:
+            (path / name).write_text("x")
+
+    return make
+
+
 REFUSED: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "missing": (lambda path: None, "There is no file", "MODEL_PATH"),
     "empty": (Path.touch, "is empty", "again"),
@@ -127,6 +136,11 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "XML": (content(b"<?xml version='1.0'?><Error/>"), "an HTML or XML page", "login"),
     "JSON": (content(b'{"a": 1}'), "JSON text", "Boxship serves"),
     "JSON list": (content(json.dumps([{}, 1]).encode()), "JSON text", "Boxship serves"),
+    "XGBoost UBJSON": (
+        content(b"{L" + bytes(7) + b"\x07learner{"),
+        "an XGBoost UBJSON file",
+        "ONNX",
+    ),
     "XGBoost JSON": (content(b'{"learner":{}}'), "an XGBoost JSON file", "ONNX"),
     "LightGBM": (content(b"tree\nversion=v4\n"), "a LightGBM text file", "ONNX"),
     "text": (content("Das Modell lädt nicht.\n".encode()), "its content is text", "Boxship serves"),
@@ -138,6 +152,21 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "old torch": (content(pickle.dumps(0x1950A86A20F9469CFC6C, 2)), "PyTorch", "torch.onnx.export"),
     "Keras": (zipped("config.json", "model.weights.h5"), "a Keras file", "ONNX"),
     "HDF5": (content(b"\x89HDF\r\n\x1a\n"), "HDF5", "ONNX"),
+    "TorchScript": (
+        zipped("m/data.pkl", "m/constants.pkl", "m/code/x.py"),
+        "a TorchScript file",
+        "torch.jit.load",
+    ),
+    "torch.export": (zipped("serialized_exported_program.json"), "torch.export", "torch.onnx"),
+    "newer torch.export": (zipped("m/models/model.json"), "torch.export", "torch.onnx"),
+    "MLflow": (tree("MLmodel", "model.pkl"), "an MLflow model", "model.pkl"),
+    "MLflow of something else": (tree("MLmodel"), "an MLflow model", "ONNX"),
+    "Hugging Face": (
+        tree("config.json", "model.safetensors"),
+        "a Hugging Face model",
+        "optimum-cli",
+    ),
+    "folder with an ONNX file": (tree("m.onnx"), "a folder", "m.onnx"),
     "skops": (zipped("schema.json"), "a skops file", "skops.io"),
     "npz": (zipped("a.npy"), "a numpy archive", "Boxship serves"),
     "npy": (content(b"\x93NUMPY\x01\x00"), "a numpy array", "Boxship serves"),

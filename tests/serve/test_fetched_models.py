@@ -1,7 +1,10 @@
 """Serving a model that lies in a store."""
 
 import hashlib
-from collections.abc import Iterator
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import joblib
@@ -72,3 +75,28 @@ def test_a_digest_holds_for_a_file_too(serve: Serve, tmp_path: Path) -> None:
     joblib.dump(LinearRegression().fit(np.eye(2), [1.0, 2.0]), tmp_path / "churn.joblib")
     server = serve(f"churn.joblib@{OTHER}", ready=False)
     assert server.process.wait(60) == EXIT_DIGEST
+
+
+def test_a_worker_is_replaced_only_while_the_bytes_are_the_same(
+    serve: Serve, tmp_path: Path
+) -> None:
+    path = tmp_path / "churn.joblib"
+    joblib.dump(LinearRegression().fit(np.eye(2), [1.0, 2.0]), path)
+    server = serve("churn.joblib", "--workers", "2", "--drain-delay", "0")
+    wait_until(lambda: len(server.worker_pids()) == 2)
+    # Another file, not other bytes in the same one, which the workers have mapped.
+    joblib.dump(LinearRegression().fit(np.eye(2), [3.0, 4.0]), tmp_path / "new")
+    (tmp_path / "new").replace(path)
+    os.kill(server.worker_pids()[0], signal.SIGKILL)
+    wait_until(lambda: "no worker is started" in server.log)
+    assert "expected the digest sha256:" in server.log
+    for _ in range(3):
+        answer = server.client.post("/predict", json={"feature_1": 1, "feature_2": 0})
+        assert answer.json()["value"] == pytest.approx(1.0)
+
+
+def wait_until(holds: Callable[[], bool], within_s: float = 30.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

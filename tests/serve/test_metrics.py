@@ -248,6 +248,7 @@ def test_every_metric_of_ours_bears_the_name_and_a_help_text(directory: Path) ->
     server.model_loaded("churn", "1", "sha256:ab", "scikit-learn 1.7.2", 0.1)
     server.warmed_up("churn", {1: 0.001}, 0.0001, inline_rows=0, shared_rows=64)
     server.workers(1, 0)
+    server.reloaded(succeeded=True)
     families = list(text_string_to_metric_families(metrics.render()[0].decode()))
     assert all(family.documentation for family in families)
     assert {family.name: family.type for family in families} == {
@@ -264,6 +265,7 @@ def test_every_metric_of_ours_bears_the_name_and_a_help_text(directory: Path) ->
         "boxship_inline_max_rows": "gauge",
         "boxship_inline_max_shared_rows": "gauge",
         "boxship_model_fetch_bytes": "counter",
+        "boxship_reloads": "counter",
         "boxship_model_fetch_duration_seconds": "gauge",
         "boxship_build_info": "gauge",
         "boxship_workers": "gauge",

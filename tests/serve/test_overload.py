@@ -205,7 +205,7 @@ def test_a_list_of_10_000_rows_delays_nobody(serve: Serve, tmp_path: Path, form:
 def test_a_full_queue_is_answered_after_sigterm(slow: Server) -> None:
     """What the server has taken before it stops, it answers."""
     with concurrent.futures.ThreadPoolExecutor(50) as pool:
-        waiting = [pool.submit(ask, slow, 0.05) for _ in range(50)]
+        waiting = [pool.submit(ask, slow, 0.2) for _ in range(50)]
         # Somebody who has not even connected when the server stops is nobody's.
         while sum(each.done() for each in waiting) + in_flight(slow) < 50:
             time.sleep(0.05)

@@ -17,8 +17,11 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import httpx
+import obstore
+from obstore.store import AzureStore, S3Store
 
 from support.serving import free_port
 
@@ -35,8 +38,12 @@ class S3:
     digest: str = ""
 
     def put(self, key: str, content: bytes) -> None:
-        response = httpx.put(f"http://127.0.0.1:{self.port}/{BUCKET}/{key}", content=content)
-        response.raise_for_status()
+        names = {"AWS_ACCESS_KEY_ID": "access_key_id", "AWS_SECRET_ACCESS_KEY": "secret_access_key"}
+        config: Any = {ours: KEYS[theirs] for theirs, ours in names.items()}
+        config["endpoint"] = f"http://127.0.0.1:{self.port}"
+        obstore.put(
+            S3Store(BUCKET, config=config, client_options={"allow_http": True}), key, content
+        )
 
 
 @contextlib.contextmanager
@@ -107,9 +114,6 @@ def gcs_server(package: ModuleType, log: Path) -> Iterator[Store]:
 @contextlib.contextmanager
 def azure_server(program: Path, folder: Path) -> Iterator[Store]:
     """Azurite, the vendor's own emulator."""
-    import obstore
-    from obstore.store import AzureStore
-
     port = free_port()
     options = ("--silent", "--skipApiVersionCheck", "--disableTelemetry", "--inMemoryPersistence")
     place = ("--blobHost", "127.0.0.1", "--blobPort", str(port))
@@ -252,6 +256,8 @@ class Site:
     files: dict[str, bytes | Zeros] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     ranges: bool = True
+    denies: int = 0
+    """The status of every answer, where it is one of denial."""
     failures: int = 0
     """So many answers are 503 before it recovers."""
     requests: list[tuple[str, str, str]] = field(default_factory=list)
@@ -289,7 +295,9 @@ class _Pages(http.server.BaseHTTPRequestHandler):
         if change := made.after.get(len(made.requests)):
             made.files[change[0]] = change[1]
         path = self.path.partition("?")[0]
-        if made.failures:
+        if made.denies:
+            self.say(made.denies, b"")
+        elif made.failures:
             made.failures -= 1
             self.say(503, b"")
         elif path not in made.files:

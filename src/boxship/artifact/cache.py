@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from boxship import contract
-from boxship.errors import FetchError
+from boxship.errors import FetchError, UsageError
+from boxship.settings import size
 
 VARIABLE = contract.CACHE_VARIABLE
 _NAME = "boxship"
@@ -50,6 +51,22 @@ def default_folder(environ: Mapping[str, str] = os.environ) -> Path:
     base = environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or "/nonexistent") / ".cache"
     folder = Path(base) / _NAME
     return folder if _writable(folder) else Path(tempfile.gettempdir()) / f"{_NAME}-{os.getuid()}"
+
+
+def default_limit(environ: Mapping[str, str] = os.environ) -> int | None:
+    """``BOXSHIP_CACHE_SIZE`` in bytes; None where it is not set. Raises ``UsageError``."""
+    given = environ.get(contract.CACHE_SIZE_VARIABLE)
+    if not given:
+        return None
+    kind = size()
+    try:
+        limit: int = kind.parse(given)
+    except ValueError:
+        raise UsageError(
+            f"environment variable {contract.CACHE_SIZE_VARIABLE}: expected {kind.expected}, "
+            f"found {given!r}"
+        ) from None
+    return limit
 
 
 def _writable(folder: Path) -> bool:

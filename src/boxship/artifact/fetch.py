@@ -1,6 +1,7 @@
 """A model from wherever it lies into the cache: verified while it comes, whole or not at all."""
 
 import asyncio
+import contextlib
 import errno
 import fcntl
 import os
@@ -12,6 +13,7 @@ from time import monotonic
 
 from boxship.artifact.cache import Cache, Cached
 from boxship.artifact.digest import digest as digest_of, of_files
+from boxship.artifact.room import expect_room
 from boxship.errors import BoxshipError, DigestError, FetchError
 from boxship.location import Location
 
@@ -36,23 +38,38 @@ class Progress:
 
 @dataclass(frozen=True)
 class Fetched:
-    """A model that is here: what came over the network for it, and how long that took."""
+    """A model that is here: what came over the network for it, and how long that took.
+
+    ``identity`` is the store's word for the very object, "" where it was not asked or has none.
+    """
 
     model: Cached
     read_bytes: int = 0
     seconds: float = 0.0
+    identity: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fetch:
-    """Brings models into ``cache``. ``told`` hears of progress, whenever the percentage grows."""
+    """Brings models into ``cache``. ``told`` hears of progress, whenever the percentage grows.
+
+    A cache of more than ``most_bytes`` is pruned afterwards; the model that was asked for stays.
+    """
 
     cache: Cache
     allow_http: bool = False
+    most_bytes: int | None = None
     told: Callable[[Progress], None] = lambda _: None
 
     def __call__(self, location: Location) -> Fetched:
         """The model at ``location``. Blocks until it is here whole. Raises ``FetchError``."""
+        fetched = self._fetched(location)
+        if self.most_bytes is not None:
+            with contextlib.suppress(OSError):  # a cache that is only read
+                self.cache.prune(self.most_bytes, spare=fetched.model.digest)
+        return fetched
+
+    def _fetched(self, location: Location) -> Fetched:
         if location.digest and (kept := self._kept(location.digest)):
             return Fetched(kept)
         try:
@@ -80,6 +97,17 @@ class Fetch:
                 # Whatever a store says: obstore has errors of many kinds, a hub's answer may be any.
                 raise mishaps.in_words(error, location) from error
         raise AssertionError  # the last try has returned or raised
+
+    def identity(self, location: Location) -> str:
+        """What the store calls the object that is at ``location`` now. Raises ``FetchError``."""
+        from boxship.artifact.remote import listing as remote, mishaps
+
+        try:
+            return asyncio.run(remote.read(location, allow_http=self.allow_http)).identity()
+        except BoxshipError:
+            raise
+        except Exception as error:
+            raise mishaps.in_words(error, location) from error
 
     def into(self, folder: Path, location: Location) -> Fetched:
         """The same, into ``folder`` under the model's own name, for which the cache is a part of it.
@@ -125,7 +153,7 @@ class Fetch:
         known = self.cache.digest_of(source, identity)
         if known and (kept := self._kept(known)):
             _expect(location, known)
-            return Fetched(kept)
+            return Fetched(kept, identity=identity)
         files = folder / _FILES
         journal = folder / _JOURNAL
         if not identity or _read(journal) != identity:
@@ -133,7 +161,7 @@ class Fetch:
             journal.write_text(identity, encoding="utf-8")
         files.mkdir(exist_ok=True)
         here = sum(one.stat().st_size for one in files.rglob("*") if one.is_file())
-        self._expect_room(listing.size - here)
+        expect_room(self.cache.folder, listing.size - here)
         meter = _Meter(listing.size, self.told)
         window = transfer.Window(transfer.REQUESTS_AHEAD)
         width = asyncio.Semaphore(transfer.REQUESTS_AHEAD)
@@ -168,15 +196,7 @@ class Fetch:
             whole, digest, name=name, size=listing.size, source=source, identity=identity
         )
         shutil.rmtree(folder, ignore_errors=True)
-        return Fetched(kept, listing.size - here, monotonic() - began)
-
-    def _expect_room(self, needed: int) -> None:
-        free = shutil.disk_usage(self.cache.folder).free
-        if needed > free:
-            raise FetchError(
-                f"{self.cache.folder}: expected room for {needed} bytes more, found {free}.",
-                tip="Make room, or set BOXSHIP_CACHE to a larger volume.",
-            )
+        return Fetched(kept, listing.size - here, monotonic() - began, identity)
 
 
 class _Meter:

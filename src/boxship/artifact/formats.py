@@ -5,7 +5,7 @@ import warnings
 from enum import StrEnum
 from io import BytesIO
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 from boxship.artifact.compression import (
     DECOMPRESSION_ERRORS,
@@ -13,7 +13,7 @@ from boxship.artifact.compression import (
     compression,
     open_decompressed,
 )
-from boxship.artifact.lookalikes import SERVED, is_text, lookalike
+from boxship.artifact.lookalikes import SERVED, folder_lookalike, is_text, lookalike
 from boxship.artifact.mishaps import COPY_AGAIN, unreadable
 from boxship.artifact.protobuf import LENGTH, MODEL_GRAPH, VARINT, iter_fields, mapped
 from boxship.errors import ModelError
@@ -36,7 +36,8 @@ def detect(path: Path) -> Format:
     is missing, unreadable or no model that can be served.
     """
     if path.is_dir():
-        _refuse_folder(path)
+        folder = folder_lookalike(path)
+        raise ModelError(f"{path} is {folder.what}.", tip=folder.tip)
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
@@ -61,18 +62,6 @@ def detect(path: Path) -> Format:
         raise unreadable(path, error) from error
     found = "text" if is_text(head) else f"unknown; its first bytes are {head[:12].hex(' ')}"
     raise ModelError(f"{path} is no model that Boxship knows: its content is {found}.", tip=SERVED)
-
-
-def _refuse_folder(path: Path) -> NoReturn:
-    if (path / "saved_model.pb").is_file():
-        raise ModelError(
-            f"{path} is a TensorFlow SavedModel.",
-            tip="Convert it to ONNX (python -m tf2onnx.convert --saved-model …) and serve that.",
-        )
-    raise ModelError(
-        f"{path} is a folder, and a model file was expected.",
-        tip="Name the file inside it, or a folder that has a boxship.toml.",
-    )
 
 
 def _expect_pickle_inside(path: Path, kind: Compression) -> None:

@@ -38,6 +38,7 @@ MAGIC: Final = (
     (0, b"GGUF", Lookalike("a GGUF file of a language model", SERVED)),
     (0, b"CBM1", Lookalike("a CatBoost file", "Save it with format='onnx' and serve that.")),
     (0, b"binf", Lookalike("an XGBoost file", EXPORT)),
+    (0, b"{L\0\0\0\0\0\0\0\x07learner", Lookalike("an XGBoost UBJSON file", EXPORT)),
     (0, b"tree\nversion=", Lookalike("a LightGBM text file", EXPORT)),
     (0, b"PAR1", Lookalike("a Parquet table, not a model", SERVED)),
     (0, b"ZF0x", Lookalike(
@@ -69,8 +70,25 @@ def _archive(path: Path, head: bytes) -> Lookalike | None:
 
 
 ARCHIVE: Final = Lookalike("a zip archive", "Unpack it, and name the model file inside.")
+TORCH_SCRIPT: Final = Lookalike(
+    "a TorchScript file, written by torch.jit.save",
+    "Export the model with torch.onnx.export and serve the ONNX file, or write a Service that "
+    "loads it with torch.jit.load.",
+)
+TORCH_EXPORT: Final = Lookalike(
+    "an archive of torch.export",
+    "Load it with torch.export.load, export it with torch.onnx.export and serve the ONNX file.",
+)
 ARCHIVES: Final[tuple[tuple[Callable[[list[str]], bool], Lookalike], ...]] = (
-    (lambda names: any(name.endswith(("data.pkl", "constants.pkl")) for name in names), TORCH),
+    (lambda names: any(name.endswith("/constants.pkl") for name in names), TORCH_SCRIPT),
+    (
+        lambda names: any(
+            name.endswith(("serialized_exported_program.json", "/models/model.json"))
+            for name in names
+        ),
+        TORCH_EXPORT,
+    ),
+    (lambda names: any(name.endswith("data.pkl") for name in names), TORCH),
     (lambda names: "model.weights.h5" in names, Lookalike("a Keras file", KERAS)),
     (
         lambda names: "schema.json" in names,
@@ -81,6 +99,32 @@ ARCHIVES: Final[tuple[tuple[Callable[[list[str]], bool], Lookalike], ...]] = (
         Lookalike("a numpy archive of arrays, not a model", SERVED),
     ),
 )
+
+
+def folder_lookalike(path: Path) -> Lookalike:
+    """What the folder ``path`` is; the formats that are served are files."""
+    if (path / "saved_model.pb").is_file():
+        return Lookalike(
+            "a TensorFlow SavedModel",
+            "Convert it to ONNX (python -m tf2onnx.convert --saved-model …) and serve that.",
+        )
+    if (path / "MLmodel").is_file():
+        inside = next((one for one in ("model.onnx", "model.pkl") if (path / one).is_file()), "")
+        tip = f"Serve the file inside it: {path / inside}" if inside else EXPORT
+        return Lookalike("an MLflow model", tip)
+    weights = [*path.glob("*.safetensors"), *path.glob("pytorch_model*.bin")]
+    if (path / "config.json").is_file() and weights:
+        return Lookalike(
+            "a Hugging Face model: weights and a configuration",
+            "Export it to ONNX (optimum-cli export onnx), or write a Service that loads it.",
+        )
+    onnx = sorted(path.glob("*.onnx"))
+    if len(onnx) == 1:
+        return Lookalike("a folder, and a model file was expected", f"Name its file: {onnx[0]}")
+    return Lookalike(
+        "a folder, and a model file was expected",
+        "Name the file inside it, or a folder that has a boxship.toml.",
+    )
 
 
 def _safetensors(_: Path, head: bytes) -> Lookalike | None:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from boxship.artifact.cache import Cache, default_folder
+from boxship.artifact.cache import Cache, default_folder, default_limit
 from boxship.artifact.fetch import Fetch, Fetched
 from boxship.cli import sizes
 from boxship.cli.meter import Meter
@@ -53,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     fetch = Fetch(
         cache=Cache(default_folder() if to is None else to / ".boxship-fetch"),
         allow_http=arguments.allow_http,
+        most_bytes=default_limit() if to is None else None,
         told=meter,
     )
     fetched = fetch(location) if to is None else fetch.into(to, location)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from boxship import lock, project
 from boxship.artifact import model_file
-from boxship.artifact.cache import Cache, default_folder
+from boxship.artifact.cache import Cache, default_folder, default_limit
 from boxship.artifact.fetch import Fetch
 from boxship.cli import sizes
 from boxship.cli.meter import Meter
@@ -61,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         meter = Meter()
         fetch = Fetch(
             cache=Cache(default_folder()),
+            most_bytes=default_limit(),
             allow_http=arguments.allow_http or found.serve.allow_http,
             told=meter,
         )

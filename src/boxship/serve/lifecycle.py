@@ -6,7 +6,10 @@ from typing import Any
 
 
 class Phase(StrEnum):
-    """The way to ready, in order; ``DRAINING`` leads out again."""
+    """The way to ready, in order; ``DRAINING`` leads out again.
+
+    A worker that is ``RETIRED`` still answers, while another has taken its place.
+    """
 
     START = "start"
     FETCH = "fetch"
@@ -15,6 +18,7 @@ class Phase(StrEnum):
     WARM_UP = "warm-up"
     GOLDEN = "golden"
     READY = "ready"
+    RETIRED = "retired"
     DRAINING = "draining"
 
 
@@ -26,22 +30,33 @@ _DETAILS = {
     Phase.WARM_UP: "model warming up",
     Phase.GOLDEN: "golden request running",
     Phase.READY: "ready",
+    Phase.RETIRED: "ready",
     Phase.DRAINING: "draining",
 }
 
 
 @dataclass(frozen=True)
 class State:
-    """One moment of the lifecycle. ``percent`` (0 to 100) is known while the model is fetched and verified."""
+    """One moment of the lifecycle.
+
+    ``percent`` (0 to 100) is known while the model is fetched and verified; ``reload_failure``
+    says why the newest model is not the one that answers.
+    """
 
     phase: Phase = Phase.START
     detail: str = ""
     percent: int | None = None
+    reload_failure: str = ""
 
     @property
     def ready(self) -> bool:
         """Whether predictions are answered and new ones welcome."""
-        return self.phase is Phase.READY
+        return self.phase in (Phase.READY, Phase.RETIRED)
+
+    @property
+    def closing(self) -> bool:
+        """Whether each answer is its connection's last."""
+        return self.phase in (Phase.RETIRED, Phase.DRAINING)
 
     @property
     def reason(self) -> str:
@@ -51,8 +66,11 @@ class State:
     def body(self) -> dict[str, Any]:
         """What ``/ready`` answers."""
         if self.ready:
-            return {"status": "ready"}
-        body: dict[str, Any] = {
+            body: dict[str, Any] = {"status": "ready"}
+            if self.reload_failure:
+                body["reload"] = {"status": "failed", "detail": self.reload_failure}
+            return body
+        body = {
             "status": "not_ready",
             "detail": self.reason,
             "phase": self.phase.value,

@@ -201,6 +201,11 @@ class ServerMetrics:
         self._ready = _gauge(
             "boxship_ready", "1 while the server takes traffic, else 0.", mode="livemax"
         )
+        self._reloads = _counter(
+            "boxship_reloads",
+            "Times a newer model was to take over, by what came of it.",
+            ("result",),
+        )
         self._restarts = _counter(
             "boxship_worker_restarts", "Workers replaced after they died.", ()
         )
@@ -314,6 +319,10 @@ class ServerMetrics:
         """The supervisor has brought the model here; 0 bytes where it was here already."""
         self._fetch_bytes.inc(read_bytes)
         self._fetch.set(seconds)
+
+    def reloaded(self, *, succeeded: bool) -> None:
+        """A newer model has taken over, or was to."""
+        self._reloads.labels("succeeded" if succeeded else "failed").inc()
 
     def worker_restarted(self) -> None:
         """The supervisor replaced a worker that died."""

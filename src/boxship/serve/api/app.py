@@ -1,7 +1,7 @@
 """The routes of one loaded model, as a plain ASGI application."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
 
@@ -148,9 +148,20 @@ class App:
 
     def drain(self) -> None:
         """Say unready, and close each connection with its next answer."""
-        self._state = State(Phase.DRAINING)
+        self._end_connections(Phase.DRAINING)
+
+    def retire(self) -> None:
+        """Close each connection with its next answer: another worker has taken this one's place."""
+        self._end_connections(Phase.RETIRED)
+
+    def _end_connections(self, phase: Phase) -> None:
+        self._state = State(phase)
         self._direct.drain()
         self._batcher.drain()
+
+    def reload_failed(self, detail: str) -> None:
+        """Say so to whoever asks whether the server is ready, which it is."""
+        self._state = replace(self._state, reload_failure=detail)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, from its first byte to the last of its answer."""
@@ -166,7 +177,7 @@ class App:
         try:
             response = await self._answer(request, route, request_id)
             status = response.status
-            close = self._state.phase is Phase.DRAINING or status in (408, 413)
+            close = self._state.closing or status in (408, 413)
             await respond(send, request, response, headers, close=close)
         except DisconnectedError:
             pass  # nobody is left to answer

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -57,6 +57,14 @@ class HostedApp:
     def drain(self) -> None:
         """Say unready, and close each connection with its next answer."""
         self._state = State(Phase.DRAINING)
+
+    def retire(self) -> None:
+        """Close each connection with its next answer: another worker has taken this one's place."""
+        self._state = State(Phase.RETIRED)
+
+    def reload_failed(self, detail: str) -> None:
+        """Say so to whoever asks whether the server is ready, which it is."""
+        self._state = replace(self._state, reload_failure=detail)
 
     async def find_routes(self, state: Mapping[str, Any]) -> None:
         """Ask the application once for each path of ours; a 404 or 405 means that it has none.
@@ -137,7 +145,7 @@ class HostedApp:
             response = probes.health()
         else:
             response = probes.ready(self._state)
-        close = self._state.phase is Phase.DRAINING
+        close = self._state.closing
         headers = tracing_headers(request, request.request_id())
         await respond(send, request, response, headers, close=close)
 
@@ -179,7 +187,7 @@ class HostedApp:
         ours = tracing_headers(request, request_id)
         ours.append((contract.MODEL_VERSION_HEADER.encode(), self._identity.version.encode()))
         headers += [header for header in ours if header[0] not in given]
-        if self._state.phase is Phase.DRAINING:
+        if self._state.closing:
             headers = [header for header in headers if header[0].lower() != b"connection"]
             headers.append((b"connection", b"close"))
         return headers

@@ -34,6 +34,16 @@ class Close(msgspec.Struct, tag=True, frozen=True):
     """To the worker: stop accepting, finish what is in flight, end."""
 
 
+class Retire(msgspec.Struct, tag=True, frozen=True):
+    """To the worker: another takes its place. Accept no more, close each connection in its turn."""
+
+
+class ReloadFailed(msgspec.Struct, tag=True, frozen=True):
+    """To the worker: no other takes its place, and why."""
+
+    detail: str
+
+
 class Progress(msgspec.Struct, tag=True, frozen=True):
     """From the worker: the phase it has entered."""
 
@@ -56,7 +66,7 @@ class Failed(msgspec.Struct, tag=True, frozen=True):
     exit_code: int
 
 
-Message = Start | Accept | Drain | Close | Progress | Loaded | Failed
+Message = Start | Accept | Drain | Retire | ReloadFailed | Close | Progress | Loaded | Failed
 
 
 def _encode_other(value: Any) -> Any:

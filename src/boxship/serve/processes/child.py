@@ -36,12 +36,21 @@ class End:
 
 
 class Child:
-    """A place for one worker at a time."""
+    """A place for one worker at a time.
+
+    ``loaded`` is set once a worker was ready in it, ``retired`` where no other is to follow,
+    ``trial`` where none is unless this one gets ready.
+    ``version`` is the model's.
+    """
 
     def __init__(self, slot: int, on_change: Callable[["Child", channel.Message], None]) -> None:
         self.slot = slot
         self.state = State()
         self.ready = False
+        self.loaded = asyncio.Event()
+        self.retired = False
+        self.trial = False
+        self.version = ""
         self._on_change = on_change
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -91,6 +100,7 @@ class Child:
             sock=control, limit=_LONGEST_MESSAGE_BYTES
         )
         try:
+            self.version = start.result().version
             self.tell(msgspec.structs.replace(start.result(), slot=self.slot))
             self.state = State(Phase.LOAD)
             failure = await self._follow(reader)
@@ -108,6 +118,7 @@ class Child:
                     self.state = State(message.phase, message.detail)
                 elif isinstance(message, channel.Loaded):
                     self.state, self.ready = State(Phase.READY), True
+                    self.loaded.set()
                 elif isinstance(message, channel.Failed):
                     failure = message
                 self._on_change(self, message)

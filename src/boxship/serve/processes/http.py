@@ -71,6 +71,11 @@ class HttpServer:
         self._acceptor.resume()
         return self._acceptor
 
+    def pause(self) -> None:
+        """Leave new connections to the others that share the socket."""
+        if self._acceptor is not None:
+            self._acceptor.pause()
+
     def _count(self, pending: int) -> None:
         """Connections that are only just being made count at once: several are taken in a row."""
         self._counted(len(self._server.server_state.connections) + pending)

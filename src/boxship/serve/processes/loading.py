@@ -33,10 +33,16 @@ logger = logging.getLogger("boxship.serve")
 
 
 class Application(Protocol):
-    """An ASGI application that can be told to drain."""
+    """An ASGI application that can be told what becomes of its server."""
 
     def drain(self) -> None:
         """Say unready, and close each connection with its next answer."""
+
+    def retire(self) -> None:
+        """Only close each connection with its next answer."""
+
+    def reload_failed(self, detail: str) -> None:
+        """Say that a newer model was to take this one's place, and why it has not."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boxship import contract
+from boxship.cgroups import Cgroups, KernelFiles
 from boxship.contract import CPU_REQUEST_VARIABLE
 from boxship.errors import UsageError
-from boxship.serve.processes.cgroups import Cgroups, KernelFiles
 
 MIB = 1024 * 1024
 WORKER_BASE_BYTES = 150 * MIB

@@ -5,38 +5,31 @@ worker accepts from the shared socket only once its model is ready.
 """
 
 import asyncio
-import concurrent.futures
+import itertools
 import logging
 import signal
 import socket
 import sys
-import threading
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import TypeVar
 
 from boxship import contract
-from boxship.artifact import model_file
-from boxship.artifact.cache import Cache, default_folder
-from boxship.artifact.fetch import Fetch, Progress
-from boxship.artifact.model_file import ModelFile
 from boxship.errors import EXIT_FAILURE, BoxshipError
-from boxship.location import Location
 from boxship.project import Project
 from boxship.serve import logs
 from boxship.serve.api.front import Front
 from boxship.serve.lifecycle import Phase, State
 from boxship.serve.processes import channel, resources
+from boxship.serve.processes.bringing import Bringing, Brought
 from boxship.serve.processes.child import Child, End
 from boxship.serve.processes.http import HttpServer
 from boxship.serve.processes.listener import refuse_new_connections
+from boxship.serve.processes.reloading import Reloading
 from boxship.serve.processes.spread import ConnectionTable
 
 logger = logging.getLogger("boxship.serve")
-
-Found = TypeVar("Found")
 
 _HEAD_START_S = 1.0
 """So long the first worker loads alone."""
@@ -57,6 +50,10 @@ class Outcome:
     exit_code: int = 0
     message: str = ""
 
+    def error(self) -> BoxshipError:
+        """The same as an error."""
+        return BoxshipError(self.message, exit_code=self.exit_code)
+
 
 class Supervisor:
     """Runs one server from its first probe to its last answer."""
@@ -71,7 +68,9 @@ class Supervisor:
         self._children: list[Child] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
-        self._tenths = 0
+        self._threads = 1
+        self._bringing = Bringing(project, self._set_state)
+        self._reloading = Reloading(self, self._bringing, project.serve)
         self._began = monotonic()
         loop = asyncio.get_running_loop()
         self._start: asyncio.Future[channel.Start] = loop.create_future()
@@ -86,6 +85,9 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
+        if not _on_terminal():
+            # There it says that the terminal has gone, and the server with it.
+            loop.add_signal_handler(signal.SIGHUP, self._on_reload)
         self._spawn(self._bring_up())
         outcome = await self._done
         for child in self._children:
@@ -96,6 +98,9 @@ class Supervisor:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         return outcome
+
+    def _set_state(self, state: State) -> None:
+        self._state = state
 
     def _shown_state(self) -> State:
         """The state of the worker that has come furthest, else the supervisor's own."""
@@ -115,89 +120,51 @@ class Supervisor:
 
         metrics.prepare(self._metrics_folder, "supervisor")
         self._counters, self._forget = metrics.ServerMetrics(), metrics.forget
-        if self._project.source is not None:
-            await self._fetch(self._project.source)
-        self._state = State(Phase.VERIFY)
-        where = self._project.model_path
-        model = ModelFile()
-        if where is not None:
-            expected = self._project.model_digest
-            model = await _in_background(
-                lambda: model_file.examine(Path(where), self._verified, expected=expected)
-            )
+        brought = await self._bringing.bring()
+        if brought.fetched is not None:
+            self._counters.fetched(brought.fetched.read_bytes, brought.fetched.seconds)
         self._state = State(Phase.LOAD)
         wanted = self._settings.workers
         allotment = resources.allot(
             resources.read_resources(),
             workers=None if wanted == "auto" else int(wanted),
-            model_bytes=model.size,
-            shared_model=model.shared,
+            model_bytes=brought.model.size,
+            shared_model=brought.model.shared,
         )
         for reason in allotment.reasons:
             logger.info(reason)
         others = [Child(slot, self._heard) for slot in range(1, allotment.workers)]
         self._children += others
-        self._start.set_result(
-            channel.Start(
-                project=self._project,
-                slot=0,
-                threads=allotment.threads,
-                digest=model.digest,
-                version=self._version(model.digest),
-                metrics=self._metrics_folder,
-            )
-        )
+        self._threads = allotment.threads
+        self._start.set_result(self.order(brought))
         # The first one has the processors to itself: the first answer comes sooner, and what
         # its warm-up measures is the model alone. One that takes long is not waited for.
         await asyncio.wait([self._ready_once], timeout=_HEAD_START_S)
         for child in others:
             self._spawn(self._keep(child))
-
-    async def _fetch(self, source: Location) -> None:
-        """Bring the model here, and go on as if it had always been."""
-        self._state = State(Phase.FETCH)
-        fetch = Fetch(
-            cache=Cache(default_folder()), allow_http=self._settings.allow_http, told=self._fetched
-        )
-        found = await _in_background(lambda: fetch(source))
-        self._counters.fetched(found.read_bytes, found.seconds)
-        model = found.model
-        logs.log(
-            logger,
-            logging.INFO,
-            "model fetched" if found.read_bytes else "model found in the cache",
-            source=str(source),
-            digest=model.digest,
-            bytes=model.size,
-            seconds=round(found.seconds, 3),
-        )
-        self._project = replace(
-            self._project, model_path=str(model.path), model_digest=model.digest, source=None
-        )
-
-    def _fetched(self, progress: Progress) -> None:
-        self._state = State(Phase.FETCH, percent=progress.percent)
-        if progress.percent // 10 > self._tenths:
-            self._tenths = progress.percent // 10
-            logger.info("fetched %s %% of %s bytes", 10 * self._tenths, progress.size)
-
-    def _verified(self, percent: int) -> None:
-        self._state = State(Phase.VERIFY, percent=percent)
-
-    def _version(self, digest: str) -> str:
-        return self._project.version or digest.removeprefix("sha256:")[:_VERSION_LENGTH] or "1"
+        if self._settings.watch_s and brought.identity:
+            self._spawn(self._reloading.watch(brought.identity, self._settings.watch_s))
 
     async def _keep(self, child: Child) -> None:
-        """Run a worker in ``child``, and replace it when it dies."""
+        """Run a worker in ``child``, and replace it when it dies.
+
+        One on trial that never was ready is not replaced: the newer model is no good.
+        """
         deaths, delay = 0, 0.0
-        while await self._may_start(delay):
+        start = self._start
+        while await self._may_start(child, delay):
+            if deaths and not await self._is_unchanged(start.result()):
+                delay = _LONGEST_DELAY_S
+                continue
             started = monotonic()
-            end = await child.run(self._start, self._sock.fileno(), self._table.fd)
+            end = await child.run(start, self._sock.fileno(), self._table.fd)
             self._table.clear(child.slot)
             self._forget(str(child.slot))
             self._readiness_changed()
-            if self._draining:
+            if self._draining or child.retired:
                 return
+            if child.trial and not child.loaded.is_set():
+                raise _stillborn(child, end).error()
             if not self._ready_once.done():
                 self._finish(_stillborn(child, end))
                 return
@@ -213,10 +180,91 @@ class Supervisor:
                 delay_s=delay,
             )
 
-    async def _may_start(self, delay_s: float) -> bool:
-        """Whether a worker is still wanted after ``delay_s``."""
+    async def _is_unchanged(self, start: channel.Start) -> bool:
+        """Whether the model's bytes are those that the server started with; if not, says so."""
+        if start.project.model_path is None:
+            return True
+        try:
+            await self._bringing.verified(start.project, start.digest)
+        except BoxshipError as error:
+            logs.log(logger, logging.ERROR, f"no worker is started: {error.paragraph()}")
+            return False
+        return True
+
+    def _on_reload(self) -> None:
+        if not self._ready_once.done() or self._draining:
+            logger.warning("no reload: the server is not ready")
+        else:
+            self._spawn(self._reloading.reload())
+
+    def order(self, brought: Brought) -> channel.Start:
+        """What workers are to do with what was brought."""
+        digest = brought.model.digest
+        return channel.Start(
+            project=brought.project,
+            slot=0,
+            threads=self._threads,
+            digest=digest,
+            version=self._project.version
+            or digest.removeprefix("sha256:")[:_VERSION_LENGTH]
+            or "1",
+            metrics=self._metrics_folder,
+        )
+
+    def use(self, start: channel.Start) -> None:
+        """Have workers that are kept from now on do this."""
+        self._start = asyncio.get_running_loop().create_future()
+        self._start.set_result(start)
+
+    def in_use(self) -> channel.Start:
+        """What workers are kept for."""
+        return self._start.result()
+
+    async def add(self, *, trial: bool) -> Child | None:
+        """One more worker, once it is ready; None where the server drains meanwhile.
+
+        On ``trial`` its failure is raised, else it is kept alive like any other.
+        """
+        taken = {child.slot for child in self._children}
+        new = Child(next(slot for slot in itertools.count() if slot not in taken), self._heard)
+        new.trial = trial
+        self._children.append(new)
+        kept = asyncio.ensure_future(self._keep(new))
+        loaded = asyncio.ensure_future(new.loaded.wait())
+        await asyncio.wait({kept, loaded}, return_when=asyncio.FIRST_COMPLETED)
+        loaded.cancel()
+        if not new.loaded.is_set():
+            self._children.remove(new)
+            kept.result()
+            return None
+        self._tasks.add(kept)
+        kept.add_done_callback(self._after)
+        return new
+
+    def forget(self, old: Child) -> None:
+        """A worker has gone for good."""
+        if not self._draining:
+            self._children.remove(old)
+            self._readiness_changed()
+
+    @property
+    def workers(self) -> Sequence[Child]:
+        """Those that there are now."""
+        return tuple(self._children)
+
+    @property
+    def draining(self) -> bool:
+        """Whether the server is about to end."""
+        return self._draining
+
+    def reloaded(self, *, succeeded: bool) -> None:
+        """Count what came of a reload."""
+        self._counters.reloaded(succeeded=succeeded)
+
+    async def _may_start(self, child: Child, delay_s: float) -> bool:
+        """Whether a worker is still wanted in ``child`` after ``delay_s``."""
         await asyncio.sleep(delay_s)
-        return not self._draining
+        return not (self._draining or child.retired)
 
     def _heard(self, child: Child, message: channel.Message) -> None:
         """A worker has said something."""
@@ -225,12 +273,16 @@ class Supervisor:
             child.kill()
         if isinstance(message, channel.Progress) and message.detail:
             logger.error(message.detail)
+            if child.trial:
+                # It would stay to be looked at; the old ones serve meanwhile.
+                child.kill()
         if isinstance(message, channel.Loaded):
             child.tell(channel.Accept())
-            if not self._ready_once.done():
-                self._ready_once.set_result(None)
+            if not self._ready_once.done() or child.trial:
                 for note in message.notes:
                     logger.info(note)
+            if not self._ready_once.done():
+                self._ready_once.set_result(None)
             self._readiness_changed()
             ready = sum(other.ready for other in self._children)
             logs.log(
@@ -239,7 +291,7 @@ class Supervisor:
                 "ready",
                 slot=child.slot,
                 model=self._project.name,
-                version=self._start.result().version,
+                version=child.version,
                 runtime=message.runtime,
                 workers=f"{ready}/{len(self._children)}",
                 load_s=round(message.load_s, 3),
@@ -263,7 +315,7 @@ class Supervisor:
             return
         self._draining = True
         # On a terminal nobody balances load: Ctrl-C waits for nobody to take notice.
-        hurried = number == signal.SIGINT and sys.stdin is not None and sys.stdin.isatty()
+        hurried = number == signal.SIGINT and _on_terminal()
         self._spawn(self._drain(0.0 if hurried else self._settings.drain_delay_s))
 
     async def _drain(self, delay_s: float) -> None:
@@ -315,25 +367,16 @@ class Supervisor:
             self._finish(Outcome(EXIT_FAILURE, f"The supervisor failed: {error!r}."))
 
 
-async def _in_background(work: Callable[[], Found]) -> Found:
-    """Like ``asyncio.to_thread``, but the end of the server does not wait for ``work``."""
-    future: concurrent.futures.Future[Found] = concurrent.futures.Future()
-    future.set_running_or_notify_cancel()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 (raised again where it is awaited)
-            future.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return await asyncio.wrap_future(future)
+def _on_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _stillborn(child: Child, end: End) -> Outcome:
     """A worker died before the server was ever ready."""
     if end.failure is not None:
         return Outcome(end.failure.exit_code, end.failure.message)
+    if child.state.detail:
+        return Outcome(EXIT_FAILURE, child.state.detail)
     why = "Its last log lines say more."
     if end.code == -signal.SIGKILL:
         why = "SIGKILL is usually the kernel's: the memory limit is too small for the model."

@@ -30,6 +30,8 @@ from boxship.serve.processes.channel import (
     Failed,
     Loaded,
     Progress,
+    ReloadFailed,
+    Retire,
     Start,
     WorkerEnd,
 )
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("boxship.serve")
 
 _PR_SET_PDEATHSIG = 1
+_SUPERVISORS_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _FLUSH_S = 0.05
 """How old the counts may be that another worker's ``/metrics`` gives."""
 
@@ -115,6 +118,11 @@ async def _serve_until_closed(server: HttpServer, served: "Served", control: Wor
         message = await _next(control)
         if isinstance(message, Drain):
             served.app.drain()
+        if isinstance(message, Retire):
+            server.pause()
+            served.app.retire()
+        if isinstance(message, ReloadFailed):
+            served.app.reload_failed(message.detail)
         if message is None or isinstance(message, Close):
             # None: the supervisor is gone, and with it everybody who would tell us to stop.
             served.app.drain()
@@ -144,8 +152,8 @@ async def _next(control: WorkerEnd) -> channel.Message | None:
 
 def main(argv: list[str]) -> int:
     """Run one worker; what ends it before it is ready goes to the supervisor in words."""
-    # Ctrl-C and SIGTERM are the supervisor's to act on; it says what a worker does.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # These are the supervisor's to act on; it says what a worker does.
+    for number in _SUPERVISORS_SIGNALS:
         signal.signal(number, lambda *_: None)
     os.register_at_fork(after_in_child=_take_signals)
     _end_with_parent(signal.SIGKILL)
@@ -173,7 +181,7 @@ def main(argv: list[str]) -> int:
 
 def _take_signals() -> None:
     """What the user's code forks ends as processes do."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SUPERVISORS_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
 
 

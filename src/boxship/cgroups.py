@@ -99,6 +99,24 @@ class Cgroups:
             )
         return min(limits, default=None)
 
+    def memory_left(self) -> int | None:
+        """Bytes until the first of these limits is reached; None where there is none."""
+        left: list[int] = []
+        for folder, unified in self._folders("memory"):
+            names = (
+                ("memory.max", "memory.current")
+                if unified
+                else ("memory.limit_in_bytes", "memory.usage_in_bytes")
+            )
+            found = [
+                number
+                for name in names
+                for number in self.files.integers(folder / name, unlimited="max", count=1)
+            ]
+            if len(found) == 2 and found[0] < _UNLIMITED_BYTES:
+                left.append(max(0, found[0] - found[1]))
+        return min(left, default=None)
+
     def _folders(self, controller: str) -> Iterator[tuple[PurePosixPath, bool]]:
         """The group's folder and every parent up to the mount, and whether they are version 2.
 

@@ -1,0 +1,125 @@
+"""A project's model, brought here and verified before any worker loads it."""
+
+import asyncio
+import concurrent.futures
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from boxship.artifact import model_file
+from boxship.artifact.cache import Cache, default_folder, default_limit
+from boxship.artifact.fetch import Fetch, Fetched, Progress
+from boxship.artifact.model_file import ModelFile
+from boxship.location import Location
+from boxship.project import Project
+from boxship.serve import logs
+from boxship.serve.lifecycle import Phase, State
+
+logger = logging.getLogger("boxship.serve")
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Brought:
+    """A project whose model is on this machine, and what its bytes are.
+
+    ``fetched`` is what its store had to do with it. ``identity`` is the store's word for this
+    very object, "" where it has none.
+    """
+
+    project: Project
+    model: ModelFile
+    fetched: Fetched | None = None
+
+    @property
+    def identity(self) -> str:
+        """What the store calls this very object; "" where it has no word for it."""
+        return self.fetched.identity if self.fetched else ""
+
+
+class Bringing:
+    """Brings a project's model, as often as it is asked to; ``told`` hears how far it is."""
+
+    def __init__(self, project: Project, told: Callable[[State], None]) -> None:
+        self._project = project
+        self._told = told
+        self._tenths = 0
+
+    async def bring(self) -> Brought:
+        """Fetch and verify; raises ``BoxshipError``."""
+        project, fetched = self._project, None
+        if project.source is not None:
+            fetched = await self._fetch(project.source)
+            model = fetched.model
+            project = replace(
+                project, model_path=str(model.path), model_digest=model.digest, source=None
+            )
+        self._told(State(Phase.VERIFY))
+        if project.model_path is None:
+            return Brought(project, ModelFile(), fetched)
+        return Brought(project, await self.verified(project, project.model_digest), fetched)
+
+    async def verified(self, project: Project, expected: str) -> ModelFile:
+        """What the model's file is, all of its bytes read; raises ``BoxshipError``."""
+        where = Path(str(project.model_path))
+        return await in_background(
+            lambda: model_file.examine(where, self._verifying, expected=expected)
+        )
+
+    async def identity(self) -> str:
+        """What the store calls the object that it has by now; raises ``BoxshipError``."""
+        source = self._project.source
+        if source is None:
+            return ""
+        return await in_background(lambda: self._fetcher().identity(source))
+
+    async def _fetch(self, source: Location) -> Fetched:
+        self._told(State(Phase.FETCH))
+        self._tenths = 0
+        fetched = await in_background(lambda: self._fetcher()(source))
+        logs.log(
+            logger,
+            logging.INFO,
+            "model fetched" if fetched.read_bytes else "model found in the cache",
+            source=str(source),
+            digest=fetched.model.digest,
+            bytes=fetched.model.size,
+            seconds=round(fetched.seconds, 3),
+        )
+        return fetched
+
+    def _fetcher(self) -> Fetch:
+        return Fetch(
+            cache=Cache(default_folder()),
+            most_bytes=default_limit(),
+            allow_http=self._project.serve.allow_http,
+            told=self._fetching,
+        )
+
+    def _fetching(self, progress: Progress) -> None:
+        self._told(State(Phase.FETCH, percent=progress.percent))
+        if progress.percent // 10 > self._tenths:
+            self._tenths = progress.percent // 10
+            logger.info("fetched %s %% of %s bytes", 10 * self._tenths, progress.size)
+
+    def _verifying(self, percent: int) -> None:
+        self._told(State(Phase.VERIFY, percent=percent))
+
+
+async def in_background(work: Callable[[], Found]) -> Found:
+    """Like ``asyncio.to_thread``, but the end of the server does not wait for ``work``."""
+    future: concurrent.futures.Future[Found] = concurrent.futures.Future()
+    future.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 (raised again where it is awaited)
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await asyncio.wrap_future(future)
