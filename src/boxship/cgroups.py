@@ -100,7 +100,10 @@ class Cgroups:
         return min(limits, default=None)
 
     def memory_left(self) -> int | None:
-        """Bytes until the first of these limits is reached; None where there is none."""
+        """Bytes until the first of these limits is reached; None where there is none.
+
+        What the kernel would drop by itself, pages of files on a disk, counts as free.
+        """
         left: list[int] = []
         for folder, unified in self._folders("memory"):
             names = (
@@ -114,8 +117,15 @@ class Cgroups:
                 for number in self.files.integers(folder / name, unlimited="max", count=1)
             ]
             if len(found) == 2 and found[0] < _UNLIMITED_BYTES:
-                left.append(max(0, found[0] - found[1]))
+                used = found[1] - self._file_pages(folder, unified=unified)
+                left.append(max(0, found[0] - max(0, used)))
         return min(left, default=None)
+
+    def _file_pages(self, folder: PurePosixPath, *, unified: bool) -> int:
+        prefix = "" if unified else "total_"
+        names = {f"{prefix}inactive_file", f"{prefix}active_file"}
+        lines = [line.split() for line in self.files.text(folder / "memory.stat").splitlines()]
+        return sum(int(words[1]) for words in lines if len(words) == 2 and words[0] in names)
 
     def _folders(self, controller: str) -> Iterator[tuple[PurePosixPath, bool]]:
         """The group's folder and every parent up to the mount, and whether they are version 2.

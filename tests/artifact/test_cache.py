@@ -62,7 +62,7 @@ def test_the_longest_unused_go_first(cache: Cache) -> None:
         kept(cache, name)
         unused_for(cache, name, seconds)
     assert [one.path.name for one in cache.prune(20)] == ["a"]
-    assert [one.path.name for one in cache.prune(0, spare=NAMES["c"])] == ["b"]
+    assert [one.path.name for one in cache.prune(0, spare=[NAMES["c"]])] == ["b"]
     assert [one.path.name for one in cache.entries()] == ["c"]
     assert cache.find(NAMES["a"]) is None
 

@@ -21,7 +21,9 @@ def kernel(root: Path, *, mount: Path, kind: str, most: str, used: int) -> Path:
         "proc/self/mountinfo": text,
         "proc/self/cgroup": "0::/\n",
         "sys/fs/cgroup/memory.max": most,
-        "sys/fs/cgroup/memory.current": str(used),
+        # Some are pages of files, which the kernel drops when it needs them.
+        "sys/fs/cgroup/memory.current": str(used + 100),
+        "sys/fs/cgroup/memory.stat": "anon 5\ninactive_file 60\nactive_file 40\n",
     }
     for name, content in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)

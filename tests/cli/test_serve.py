@@ -37,7 +37,9 @@ def test_help_fits_a_terminal_of_80_columns(help_text: str) -> None:
 @pytest.mark.parametrize("option", BY_KEY.values(), ids=BY_KEY)
 def test_help_lists_every_option_with_its_default(help_text: str, option: Option) -> None:
     words = " ".join(help_text.split())
-    default = {True: "on", False: "off"}.get(option.default, option.default)
+    default = option.default
+    if isinstance(default, bool):
+        default = "on" if default else "off"
     assert f"{option.flag} " in words
     assert f"{option.help} (default: {default})" in words
 

@@ -141,3 +141,37 @@ def test_workers_do_not_end_by_a_hang_up(serve: Serve, tmp_path: Path) -> None:
     time.sleep(0.3)
     assert server.worker_pids() == [worker]
     assert value(server) == 1.0
+
+
+def test_an_object_that_comes_back_is_no_failure_any_more(
+    serve: Serve, s3: S3, tmp_path: Path
+) -> None:
+    environ = {**s3.environ, "BOXSHIP_CACHE": str(tmp_path / "cache"), "BOXSHIP_CACHE_SIZE": "1KB"}
+    flags = ("--watch", "0.2", "--drain-delay", "0")
+    server = serve("s3://models/churn.joblib", *flags, environ=environ)
+    good = (tmp_path / "churn.joblib").read_bytes()
+    s3.put("churn.joblib", b"no model")
+    wait_until(lambda: "reload" in server.get("/ready").json(), server)
+    s3.put("churn.joblib", good)
+    wait_until(lambda: server.get("/ready").json() == {"status": "ready"}, server)
+    # The model in use was not pruned for the one that was no good.
+    (worker,) = server.worker_pids()
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: server.worker_pids() not in ([], [worker]), server)
+    server.wait_until_ready()
+    assert value(server) == 1.0
+
+
+def test_a_new_worker_that_never_gets_ready_for_its_golden_request(
+    serve: Serve, tmp_path: Path
+) -> None:
+    """At the start it would stay to be looked at; here the old one serves."""
+    save(tmp_path / "churn.joblib", 1.0)
+    golden = {"inputs": ROW, "outputs": {"value": 1.0}}
+    (tmp_path / "golden.json").write_text(json.dumps(golden))
+    server = serve("churn.joblib", "--drain-delay", "0")
+    save(tmp_path / "churn.joblib", 2.0)
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "the reload failed" in server.log, server)
+    assert value(server) == 1.0
+    assert len(server.worker_pids()) == 1

@@ -173,10 +173,10 @@ class Cache:
                 found.append(Cached(digest, path, about.size, about.source, used))
         return sorted(found, key=lambda one: one.used, reverse=True)
 
-    def prune(self, most_bytes: int, *, spare: str = "") -> Sequence[Cached]:
+    def prune(self, most_bytes: int, *, spare: Sequence[str] = ()) -> Sequence[Cached]:
         """Remove models, the longest unused first, until the rest fits; those that were removed.
 
-        ``spare`` is a digest that stays. Files that a process has open or mapped stay readable to it.
+        ``spare`` are digests that stay. Files that a process has open or mapped stay readable to it.
         """
         entries = self.entries()
         left = sum(one.size for one in entries)
@@ -184,7 +184,7 @@ class Cache:
         for one in reversed(entries):
             if left <= most_bytes:
                 break
-            if one.digest != spare:
+            if one.digest not in spare:
                 self.remove(one)
                 removed.append(one)
                 left -= one.size

@@ -53,12 +53,14 @@ class Fetched:
 class Fetch:
     """Brings models into ``cache``. ``told`` hears of progress, whenever the percentage grows.
 
-    A cache of more than ``most_bytes`` is pruned afterwards; the model that was asked for stays.
+    A cache of more than ``most_bytes`` is pruned afterwards; the model that was asked for stays,
+    and the one with the digest ``spare``.
     """
 
     cache: Cache
     allow_http: bool = False
     most_bytes: int | None = None
+    spare: str = ""
     told: Callable[[Progress], None] = lambda _: None
 
     def __call__(self, location: Location) -> Fetched:
@@ -66,12 +68,15 @@ class Fetch:
         fetched = self._fetched(location)
         if self.most_bytes is not None:
             with contextlib.suppress(OSError):  # a cache that is only read
-                self.cache.prune(self.most_bytes, spare=fetched.model.digest)
+                self.cache.prune(self.most_bytes, spare=(fetched.model.digest, self.spare))
         return fetched
 
     def _fetched(self, location: Location) -> Fetched:
-        if location.digest and (kept := self._kept(location.digest)):
-            return Fetched(kept)
+        try:
+            if location.digest and (kept := self._kept(location.digest)):
+                return Fetched(kept)
+        except OSError as error:
+            raise _disk_error(error, self.cache) from error
         try:
             import obstore as _  # noqa: F401
         except ImportError:

@@ -52,7 +52,8 @@ def _percentages(size: int, progress: Callable[[int], None]) -> Callable[[int], 
     def count(more: int) -> None:
         nonlocal read, percent
         read += more
-        now = 100 * read // size
+        # A file that was empty when it was measured may have grown since.
+        now = min(100, 100 * read // max(size, 1))
         if now > percent:
             percent = now
             progress(now)

@@ -486,7 +486,7 @@ def test_the_small_bodies_are_what_the_protocol_says(name: str, value: Any, *, f
     assert (errors(document, component(document, name), value) == []) == fits
 
 
-@pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.READY])
+@pytest.mark.parametrize("phase", [phase for phase in Phase if not State(phase).ready])
 @pytest.mark.parametrize("percent", [None, 0, 100])
 def test_what_ready_says_before_it_is_ready_fits(phase: Phase, percent: int | None) -> None:
     document = DOCUMENTS["mixed"]
@@ -503,6 +503,7 @@ def test_what_ready_says_before_it_is_ready_fits(phase: Phase, percent: int | No
         ("v2_model_version_ready", {"error": "model loading"}, True),
         ("v2_model_ready", {"detail": "model loading"}, False),
         ("ready", {"status": "not_ready", "detail": "draining", "phase": "draining"}, True),
+        ("ready", {"status": "not_ready", "detail": "ready", "phase": "retired"}, False),
         ("ready", {"status": "ready"}, False),
     ],
 )

@@ -165,7 +165,15 @@ def _health() -> dict[str, Any]:
 
 
 def _ready() -> dict[str, Any]:
-    schema = parts.record({"status": {"const": "ready"}})
+    failure = parts.record({"status": {"const": "failed"}, "detail": {"type": "string"}})
+    schema = parts.record(
+        {
+            "status": {"const": "ready"},
+            "reload": {"description": "Why the newest model is not the one that answers."}
+            | failure,
+        },
+        optional=("reload",),
+    )
     return {
         "tags": ["Lifecycle"],
         "operationId": "ready",

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from boxship.serve.documents.schemas import Schema
-from boxship.serve.lifecycle import Phase
+from boxship.serve.lifecycle import Phase, State
 
 PREDICT_CODES: Final = (400, 408, 413, 415, 422, 500, 503, 504)
 V2_CODES: Final = (400, 404, 408, 413, 415, 500, 503, 504)
@@ -132,7 +132,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         {
             "status": {"const": "not_ready"},
             "detail": {"type": "string", "examples": ["model loading"]},
-            "phase": {"enum": [phase.value for phase in Phase if phase is not Phase.READY]},
+            "phase": {"enum": [phase.value for phase in Phase if not State(phase).ready]},
             "percent": {"type": "integer", "minimum": 0, "maximum": 100},
         },
         optional=("percent",),

@@ -13,10 +13,12 @@ from boxship.artifact import model_file
 from boxship.artifact.cache import Cache, default_folder, default_limit
 from boxship.artifact.fetch import Fetch, Fetched, Progress
 from boxship.artifact.model_file import ModelFile
+from boxship.errors import BoxshipError
 from boxship.location import Location
 from boxship.project import Project
 from boxship.serve import logs
 from boxship.serve.lifecycle import Phase, State
+from boxship.serve.processes.channel import Start
 
 logger = logging.getLogger("boxship.serve")
 
@@ -42,12 +44,16 @@ class Brought:
 
 
 class Bringing:
-    """Brings a project's model, as often as it is asked to; ``told`` hears how far it is."""
+    """Brings a project's model, as often as it is asked to; ``told`` hears how far it is.
+
+    ``in_use`` is the digest of a model that stays in the cache, whatever comes.
+    """
 
     def __init__(self, project: Project, told: Callable[[State], None]) -> None:
         self._project = project
         self._told = told
         self._tenths = 0
+        self.in_use = ""
 
     async def bring(self) -> Brought:
         """Fetch and verify; raises ``BoxshipError``."""
@@ -69,6 +75,17 @@ class Bringing:
         return await in_background(
             lambda: model_file.examine(where, self._verifying, expected=expected)
         )
+
+    async def is_unchanged(self, start: Start) -> bool:
+        """Whether the model's bytes are still those that workers were to load; if not, says so."""
+        if start.project.model_path is None:
+            return True
+        try:
+            await self.verified(start.project, start.digest)
+        except BoxshipError as error:
+            logs.log(logger, logging.ERROR, f"no worker is started: {error.paragraph()}")
+            return False
+        return True
 
     async def identity(self) -> str:
         """What the store calls the object that it has by now; raises ``BoxshipError``."""
@@ -96,6 +113,7 @@ class Bringing:
         return Fetch(
             cache=Cache(default_folder()),
             most_bytes=default_limit(),
+            spare=self.in_use,
             allow_http=self._project.serve.allow_http,
             told=self._fetching,
         )

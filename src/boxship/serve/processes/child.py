@@ -39,7 +39,7 @@ class Child:
     """A place for one worker at a time.
 
     ``loaded`` is set once a worker was ready in it, ``retired`` where no other is to follow,
-    ``trial`` where none is unless this one gets ready.
+    ``trial`` where none is unless this one gets ready; ``kept`` ends when nothing follows.
     ``version`` is the model's.
     """
 
@@ -50,10 +50,16 @@ class Child:
         self.loaded = asyncio.Event()
         self.retired = False
         self.trial = False
+        self.kept: asyncio.Future[None] | None = None
         self.version = ""
         self._on_change = on_change
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
+
+    @property
+    def serving(self) -> bool:
+        """Whether its worker takes connections, and goes on to."""
+        return self.ready and not self.retired
 
     @property
     def running(self) -> bool:

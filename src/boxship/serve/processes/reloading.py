@@ -5,7 +5,8 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
-from boxship.errors import BoxshipError
+from boxship import contract
+from boxship.errors import BoxshipError, FetchError
 from boxship.serve import logs
 from boxship.serve.processes import channel
 from boxship.serve.processes.bringing import Bringing, Brought
@@ -38,11 +39,17 @@ class Fleet(Protocol):
     async def add(self, *, trial: bool) -> Child | None:
         """One more worker, once it is ready; None where the server drains meanwhile."""
 
-    def forget(self, old: Child) -> None:
-        """A worker has gone for good."""
+    def retired(self) -> None:
+        """A worker is about to go: it no longer counts."""
 
-    def reloaded(self, *, succeeded: bool) -> None:
-        """Count what came of a reload."""
+    async def forget(self, old: Child) -> None:
+        """A worker has gone for good, once nothing follows it."""
+
+    def reloaded(self, failure: str) -> None:
+        """Count what came of a reload, and say it to whoever asks: "" where nothing failed."""
+
+    def tell_failure(self, failure: str) -> None:
+        """Have ``/ready`` say why the newest model is not served; "" where it is."""
 
 
 class Reloading:
@@ -58,35 +65,49 @@ class Reloading:
     async def watch(self, identity: str, every_s: float) -> None:
         """Reload whenever the store has another object than the one that is served.
 
-        One that was no good is not tried again.
+        One that was no good is not tried again; one that could not be fetched is.
         """
         self._identity = seen = identity
         while True:
             await asyncio.sleep(every_s)
             try:
-                before, seen = seen, await self._bringing.identity()
+                now = await self._bringing.identity()
             except BoxshipError as error:
                 logger.warning("the model's store does not answer: %s", error.paragraph())
                 continue
-            if seen not in (self._identity, before):
-                await self.reload()
+            if now == self._identity:
+                if seen != now:
+                    self._fleet.tell_failure("")
+                seen = now
+            elif now != seen and await self.reload(unless=now):
+                seen = now
 
-    async def reload(self) -> None:
-        """One model after the other; one that fails on its way to ready leaves the old serving."""
+    async def reload(self, *, unless: str = "") -> bool:
+        """Have a newer model take over; one that fails on its way to ready leaves the old serving.
+
+        Nothing is done where ``unless`` is the identity of what is served by now. False where
+        the model could not even be fetched: it may be next time.
+        """
         async with self._alone:
-            if self._fleet.draining:
-                return
+            if self._fleet.draining or (unless and unless == self._identity):
+                return True
             try:
                 brought = await self._bringing.bring()
                 switched = await self._switch(self._fleet.order(brought))
+            except FetchError as error:
+                self._failed(error.paragraph())
+                return False
             except BoxshipError as error:
-                if not self._fleet.draining:
-                    self._failed(error)
-                return
+                self._failed(error.paragraph())
+                return True
+            except Exception as error:
+                logger.exception("a reload failed")
+                self._failed(f"{type(error).__name__}: {error}")
+                return True
             if switched:
                 self._identity = brought.identity
                 start = self._fleet.in_use()
-                self._fleet.reloaded(succeeded=True)
+                self._fleet.reloaded("")
                 logs.log(
                     logger,
                     logging.INFO,
@@ -94,38 +115,45 @@ class Reloading:
                     digest=start.digest,
                     version=start.version,
                 )
+            return True
 
     async def _switch(self, start: channel.Start) -> bool:
         """A new worker is ready before an old one goes; False where the server drains."""
         before = self._fleet.in_use()
         self._fleet.use(start)
-        try:
-            for number, old in enumerate(self._fleet.workers):
-                # Once the first one serves, the new model is good.
-                if await self._fleet.add(trial=number == 0) is None:
-                    return False
-                await self._retire(old)
-        except BoxshipError:
-            self._fleet.use(before)
-            raise
+        for number, old in enumerate(self._fleet.workers):
+            try:
+                new = await self._fleet.add(trial=number == 0)
+            except BaseException:
+                # Once one new worker serves, the new model is good, and the others stay with it.
+                if number == 0:
+                    self._fleet.use(before)
+                raise
+            if new is None:
+                return False
+            await self._retire(old)
         return True
 
     async def _retire(self, old: Child) -> None:
         """By the rules of a drain, except that the server stays ready."""
+        serves = old.ready
         old.retired = True
-        old.tell(channel.Retire())
-        await asyncio.sleep(self._settings.drain_delay_s)
-        old.tell(channel.Close())
+        self._fleet.retired()
+        if not serves:
+            old.kill()
+        else:
+            old.tell(channel.Retire())
+            await asyncio.sleep(self._settings.drain_delay_s)
+            old.tell(channel.Close())
+        limit = self._settings.request_timeout_s + contract.TERMINATION_MARGIN_S / 2
         try:
-            async with asyncio.timeout(self._settings.request_timeout_s):
+            async with asyncio.timeout(limit):
                 await old.ended()
         except TimeoutError:
             old.kill()
-            await old.ended()
-        self._fleet.forget(old)
+        await self._fleet.forget(old)
 
-    def _failed(self, error: BoxshipError) -> None:
-        logger.error("the reload failed, the old model goes on: %s", error.paragraph())
-        self._fleet.reloaded(succeeded=False)
-        for child in self._fleet.workers:
-            child.tell(channel.ReloadFailed(error.message))
+    def _failed(self, reason: str) -> None:
+        if not self._fleet.draining:
+            logger.error("the reload failed, the old model goes on: %s", reason)
+            self._fleet.reloaded(reason)

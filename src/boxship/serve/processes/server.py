@@ -13,7 +13,8 @@ from boxship.errors import BoxshipError
 from boxship.project import Project
 from boxship.serve import logs
 from boxship.serve.processes.listener import listen
-from boxship.serve.processes.supervisor import Outcome, Supervisor
+from boxship.serve.processes.outcome import Outcome
+from boxship.serve.processes.supervisor import Supervisor
 
 logger = logging.getLogger("boxship.serve")
 

@@ -22,6 +22,7 @@ class ConnectionTable:
         self.fd = fd
         self._memory = mmap.mmap(fd, contract.MAX_WORKERS * 4)
         self._counts = memoryview(self._memory).cast("I")
+        self._left: set[int] = set()
 
     @classmethod
     def create(cls) -> "ConnectionTable":
@@ -32,7 +33,13 @@ class ConnectionTable:
 
     def publish(self, slot: int, connections: int) -> None:
         """``slot`` has a worker that accepts and holds so many connections."""
-        self._counts[slot] = connections + 1
+        if slot not in self._left:
+            self._counts[slot] = connections + 1
+
+    def leave(self, slot: int) -> None:
+        """``slot``'s worker, which is this process's, accepts no more: nobody waits for it."""
+        self._left.add(slot)
+        self.clear(slot)
 
     def clear(self, slot: int) -> None:
         """``slot`` has no worker that accepts."""

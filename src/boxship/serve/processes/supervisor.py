@@ -11,9 +11,9 @@ import signal
 import socket
 import sys
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from boxship import contract
 from boxship.errors import EXIT_FAILURE, BoxshipError
@@ -23,9 +23,10 @@ from boxship.serve.api.front import Front
 from boxship.serve.lifecycle import Phase, State
 from boxship.serve.processes import channel, resources
 from boxship.serve.processes.bringing import Bringing, Brought
-from boxship.serve.processes.child import Child, End
+from boxship.serve.processes.child import Child
 from boxship.serve.processes.http import HttpServer
 from boxship.serve.processes.listener import refuse_new_connections
+from boxship.serve.processes.outcome import Outcome, stillborn
 from boxship.serve.processes.reloading import Reloading
 from boxship.serve.processes.spread import ConnectionTable
 
@@ -37,22 +38,13 @@ _HEAD_START_S = 1.0
 _STEADY_S = 60.0
 """A worker that lived this long did not die of what killed the one before it."""
 
+_PATIENCE_S = 900.0
+"""A new worker that takes longer to get ready than this is no good, whatever it loads."""
+
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 30.0
 _HANDSHAKE_S = 0.05
 _VERSION_LENGTH = 12
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Why the server ended: its exit code, and one paragraph where something is wrong."""
-
-    exit_code: int = 0
-    message: str = ""
-
-    def error(self) -> BoxshipError:
-        """The same as an error."""
-        return BoxshipError(self.message, exit_code=self.exit_code)
 
 
 class Supervisor:
@@ -68,6 +60,7 @@ class Supervisor:
         self._children: list[Child] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
+        self._reload_failure = ""
         self._threads = 1
         self._bringing = Bringing(project, self._set_state)
         self._reloading = Reloading(self, self._bringing, project.serve)
@@ -114,7 +107,7 @@ class Supervisor:
         """Verify the model's bytes, decide on workers, start them."""
         # The first worker's process starts while we read.
         self._children = [Child(0, self._heard)]
-        self._spawn(self._keep(self._children[0]))
+        self._hold(self._children[0])
         # Only now: the socket listens before the import.
         from boxship.serve import metrics
 
@@ -137,13 +130,17 @@ class Supervisor:
         self._children += others
         self._threads = allotment.threads
         self._start.set_result(self.order(brought))
+        self._bringing.in_use = brought.model.digest
         # The first one has the processors to itself: the first answer comes sooner, and what
         # its warm-up measures is the model alone. One that takes long is not waited for.
         await asyncio.wait([self._ready_once], timeout=_HEAD_START_S)
         for child in others:
-            self._spawn(self._keep(child))
+            self._hold(child)
         if self._settings.watch_s and brought.identity:
             self._spawn(self._reloading.watch(brought.identity, self._settings.watch_s))
+
+    def _hold(self, child: Child) -> None:
+        child.kept = self._spawn(self._keep(child))
 
     async def _keep(self, child: Child) -> None:
         """Run a worker in ``child``, and replace it when it dies.
@@ -153,9 +150,11 @@ class Supervisor:
         deaths, delay = 0, 0.0
         start = self._start
         while await self._may_start(child, delay):
-            if deaths and not await self._is_unchanged(start.result()):
+            if deaths and not await self._bringing.is_unchanged(start.result()):
                 delay = _LONGEST_DELAY_S
                 continue
+            if child.retired:
+                return
             started = monotonic()
             end = await child.run(start, self._sock.fileno(), self._table.fd)
             self._table.clear(child.slot)
@@ -164,9 +163,9 @@ class Supervisor:
             if self._draining or child.retired:
                 return
             if child.trial and not child.loaded.is_set():
-                raise _stillborn(child, end).error()
+                raise stillborn(child, end).error()
             if not self._ready_once.done():
-                self._finish(_stillborn(child, end))
+                self._finish(stillborn(child, end))
                 return
             deaths = 1 if monotonic() - started > _STEADY_S else deaths + 1
             delay = min(_FIRST_DELAY_S * 2 ** (deaths - 1), _LONGEST_DELAY_S)
@@ -180,22 +179,14 @@ class Supervisor:
                 delay_s=delay,
             )
 
-    async def _is_unchanged(self, start: channel.Start) -> bool:
-        """Whether the model's bytes are those that the server started with; if not, says so."""
-        if start.project.model_path is None:
-            return True
-        try:
-            await self._bringing.verified(start.project, start.digest)
-        except BoxshipError as error:
-            logs.log(logger, logging.ERROR, f"no worker is started: {error.paragraph()}")
-            return False
-        return True
-
     def _on_reload(self) -> None:
         if not self._ready_once.done() or self._draining:
             logger.warning("no reload: the server is not ready")
         else:
-            self._spawn(self._reloading.reload())
+            self._spawn(self._hang_up())
+
+    async def _hang_up(self) -> None:
+        await self._reloading.reload()
 
     def order(self, brought: Brought) -> channel.Start:
         """What workers are to do with what was brought."""
@@ -215,6 +206,7 @@ class Supervisor:
         """Have workers that are kept from now on do this."""
         self._start = asyncio.get_running_loop().create_future()
         self._start.set_result(start)
+        self._bringing.in_use = start.digest
 
     def in_use(self) -> channel.Start:
         """What workers are kept for."""
@@ -223,26 +215,45 @@ class Supervisor:
     async def add(self, *, trial: bool) -> Child | None:
         """One more worker, once it is ready; None where the server drains meanwhile.
 
-        On ``trial`` its failure is raised, else it is kept alive like any other.
+        On ``trial`` its failure is raised, else it is kept alive like any other. Raises
+        ``BoxshipError`` too where the model has changed again, or it takes forever.
         """
+        if not trial and not await self._bringing.is_unchanged(self.in_use()):
+            raise BoxshipError("The model was replaced again while it took over.")
         taken = {child.slot for child in self._children}
         new = Child(next(slot for slot in itertools.count() if slot not in taken), self._heard)
         new.trial = trial
         self._children.append(new)
-        kept = asyncio.ensure_future(self._keep(new))
+        kept = new.kept = asyncio.ensure_future(self._keep(new))
         loaded = asyncio.ensure_future(new.loaded.wait())
-        await asyncio.wait({kept, loaded}, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {kept, loaded}
+        done, _ = await asyncio.wait(
+            either, timeout=_PATIENCE_S, return_when=asyncio.FIRST_COMPLETED
+        )
         loaded.cancel()
-        if not new.loaded.is_set():
+        if not new.ready:
+            new.retired = True
+            new.kill()
+            await asyncio.wait({kept})
             self._children.remove(new)
+            if not done:
+                raise BoxshipError(f"The new worker was not ready within {_PATIENCE_S:g} s.")
             kept.result()
-            return None
+            if self._draining:
+                return None
+            raise BoxshipError("The new worker died as soon as it was ready.")
         self._tasks.add(kept)
         kept.add_done_callback(self._after)
         return new
 
-    def forget(self, old: Child) -> None:
-        """A worker has gone for good."""
+    def retired(self) -> None:
+        """A worker is about to go: it no longer counts."""
+        self._readiness_changed()
+
+    async def forget(self, old: Child) -> None:
+        """A worker has gone for good, once nothing follows it."""
+        if old.kept is not None:
+            await asyncio.wait({old.kept})
         if not self._draining:
             self._children.remove(old)
             self._readiness_changed()
@@ -257,9 +268,16 @@ class Supervisor:
         """Whether the server is about to end."""
         return self._draining
 
-    def reloaded(self, *, succeeded: bool) -> None:
-        """Count what came of a reload."""
-        self._counters.reloaded(succeeded=succeeded)
+    def reloaded(self, failure: str) -> None:
+        """Count what came of a reload, and say it to whoever asks: "" where nothing failed."""
+        self._counters.reloaded(succeeded=not failure)
+        self.tell_failure(failure)
+
+    def tell_failure(self, failure: str) -> None:
+        """Have ``/ready`` say why the newest model is not served; "" where it is."""
+        self._reload_failure = failure
+        for child in self._children:
+            child.tell(channel.ReloadFailed(failure))
 
     async def _may_start(self, child: Child, delay_s: float) -> bool:
         """Whether a worker is still wanted in ``child`` after ``delay_s``."""
@@ -268,9 +286,11 @@ class Supervisor:
 
     def _heard(self, child: Child, message: channel.Message) -> None:
         """A worker has said something."""
-        if self._draining and not child.ready:
-            # It was being started when the signal came.
+        starts = isinstance(message, channel.Progress | channel.Loaded)
+        if (self._draining and not child.ready) or (child.retired and starts):
+            # It was being started when the signal came, or another took its place.
             child.kill()
+            return
         if isinstance(message, channel.Progress) and message.detail:
             logger.error(message.detail)
             if child.trial:
@@ -278,6 +298,8 @@ class Supervisor:
                 child.kill()
         if isinstance(message, channel.Loaded):
             child.tell(channel.Accept())
+            if self._reload_failure:
+                child.tell(channel.ReloadFailed(self._reload_failure))
             if not self._ready_once.done() or child.trial:
                 for note in message.notes:
                     logger.info(note)
@@ -300,7 +322,7 @@ class Supervisor:
 
     def _readiness_changed(self) -> None:
         """Accept here exactly while no worker does."""
-        ready = sum(child.ready for child in self._children)
+        ready = sum(child.serving for child in self._children)
         self._counters.workers(ready=ready, starting=len(self._children) - ready)
         self._counters.readiness(ready=bool(ready) and not self._draining)
         if ready:
@@ -351,10 +373,11 @@ class Supervisor:
         if not self._done.done():
             self._done.set_result(outcome)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._after)
+        return task
 
     def _after(self, task: asyncio.Task[None]) -> None:
         """What ends a task of ours unexpectedly ends the server, in words."""
@@ -369,17 +392,3 @@ class Supervisor:
 
 def _on_terminal() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
-
-
-def _stillborn(child: Child, end: End) -> Outcome:
-    """A worker died before the server was ever ready."""
-    if end.failure is not None:
-        return Outcome(end.failure.exit_code, end.failure.message)
-    if child.state.detail:
-        return Outcome(EXIT_FAILURE, child.state.detail)
-    why = "Its last log lines say more."
-    if end.code == -signal.SIGKILL:
-        why = "SIGKILL is usually the kernel's: the memory limit is too small for the model."
-    return Outcome(
-        EXIT_FAILURE, f"Worker {child.slot} died before the model was ready ({end}). {why}"
-    )

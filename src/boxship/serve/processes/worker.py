@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Callable
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, NoReturn
@@ -100,7 +101,7 @@ async def run(
     # A server that is about to end kills who is not ready: nobody may be connected to it by then.
     await _told(control, Accept)
     server.accept(listener, partial(table.others_have_fewer, start.slot))
-    await _serve_until_closed(server, served, control)
+    await _serve_until_closed(server, served, control, leave=partial(table.leave, start.slot))
     counters.flush()
 
 
@@ -113,20 +114,27 @@ async def _started(server: HttpServer) -> None:
         ) from None
 
 
-async def _serve_until_closed(server: HttpServer, served: "Served", control: WorkerEnd) -> None:
+async def _serve_until_closed(
+    server: HttpServer, served: "Served", control: WorkerEnd, *, leave: Callable[[], None]
+) -> None:
+    retired = False
     while True:
         message = await _next(control)
         if isinstance(message, Drain):
             served.app.drain()
         if isinstance(message, Retire):
+            retired = True
             server.pause()
+            leave()
             served.app.retire()
         if isinstance(message, ReloadFailed):
             served.app.reload_failed(message.detail)
         if message is None or isinstance(message, Close):
             # None: the supervisor is gone, and with it everybody who would tell us to stop.
-            served.app.drain()
-            await server.close()
+            if not retired:
+                served.app.drain()
+            # What waits in the socket's queue is for those who stay, if any do.
+            await server.close(take_waiting=not retired)
             return
 
 
