@@ -68,6 +68,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.optional_part("a container may not mount file systems")
 def test_a_disk_that_fills_up_meanwhile(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One clear error, nothing at the final path, and what has arrived is gone on with."""
     from support.stores import Site, site

@@ -1,18 +1,22 @@
 """Serving a model that lies in a store."""
 
+import contextlib
 import hashlib
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import joblib
 import numpy as np
 import pytest
 from conftest import Serve
 from sklearn.linear_model import LinearRegression
-from support.stores import S3, s3_server
+from support.serving import Server
+from support.stores import S3, Site, Zeros, s3_server, site
 
 from boxship.errors import EXIT_DIGEST, EXIT_FETCH
 
@@ -83,7 +87,7 @@ def test_a_worker_is_replaced_only_while_the_bytes_are_the_same(
     path = tmp_path / "churn.joblib"
     joblib.dump(LinearRegression().fit(np.eye(2), [1.0, 2.0]), path)
     server = serve("churn.joblib", "--workers", "2", "--drain-delay", "0")
-    wait_until(lambda: len(server.worker_pids()) == 2)
+    wait_until(lambda: '"workers":"2/2"' in server.log)
     # Another file, not other bytes in the same one, which the workers have mapped.
     joblib.dump(LinearRegression().fit(np.eye(2), [3.0, 4.0]), tmp_path / "new")
     (tmp_path / "new").replace(path)
@@ -92,6 +96,7 @@ def test_a_worker_is_replaced_only_while_the_bytes_are_the_same(
     assert "expected the digest sha256:" in server.log
     for _ in range(3):
         answer = server.client.post("/predict", json={"feature_1": 1, "feature_2": 0})
+        assert answer.status_code == 200, answer.text
         assert answer.json()["value"] == pytest.approx(1.0)
 
 
@@ -100,3 +105,26 @@ def wait_until(holds: Callable[[], bool], within_s: float = 30.0) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_stop_while_the_model_comes_is_a_stop(serve: Serve, tmp_path: Path) -> None:
+    """Alive and not ready until then, and it says how far it is."""
+    content = Zeros(50_000_000_000)
+    if shutil.disk_usage(tmp_path).free < len(content):
+        content = Zeros(shutil.disk_usage(tmp_path).free // 2)
+    with site(Site({"/big.onnx": content}, {"/big.onnx": '"one"'})) as web:
+        environ = {"BOXSHIP_CACHE": str(tmp_path / "cache")}
+        flags = ("--allow-http", "--drain-delay", "0")
+        server = serve(f"{web.url}/big.onnx", *flags, ready=False, environ=environ)
+        wait_until(lambda: '"phase":"fetch","percent":' in answered(server))
+        assert server.get("/health").status_code == 200
+        assert server.stop() == 0
+    assert "Traceback" not in server.log
+    shutil.rmtree(tmp_path / "cache")
+
+
+def answered(server: Server) -> str:
+    """What ``/ready`` says; nothing before anybody listens."""
+    with contextlib.suppress(httpx.TransportError):
+        return server.get("/ready").text
+    return ""

@@ -50,7 +50,7 @@ def reloads(server: Server) -> dict[str, float]:
 def test_nothing_is_lost_while_a_newer_model_takes_over(serve: Serve, tmp_path: Path) -> None:
     save(tmp_path / "churn.joblib", 1.0)
     server = serve("churn.joblib", "--workers", "2", "--drain-delay", "1")
-    wait_until(lambda: len(server.worker_pids()) == 2, server)
+    wait_until(lambda: '"workers":"2/2"' in server.log, server)
     before = server.worker_pids()
     save(tmp_path / "churn.joblib", 2.0)
     with Load(server.port, post("/predict", ROW), connections=16) as load:
