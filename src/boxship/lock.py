@@ -1,14 +1,13 @@
 """``boxship.lock``: what a project was locked to, by digest."""
 
 import json
-import os
-import tempfile
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from boxship.errors import UsageError
+from boxship.files import write_whole
 
 FILE_NAME = "boxship.lock"
 _VERSION = 1
@@ -85,15 +84,7 @@ def write(folder: Path, lock: Lock) -> Path:
         if lock.model.trusted:
             text += "trusted = true\n"
     file = folder / FILE_NAME
-    handle, name = tempfile.mkstemp(dir=folder, prefix=f".{FILE_NAME}")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(file, text)
     return file
 
 

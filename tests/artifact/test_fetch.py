@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.stores import S3, Site, Zeros, s3_server, site, wire
+from support.stores import S3, Site, Zeros, let_find, s3_server, site, wire
 
 from boxship.artifact.cache import Cache
 from boxship.artifact.digest import digest
@@ -39,8 +39,7 @@ def s3_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
 @pytest.fixture
 def s3(s3_running: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
     """The process's environment finds it."""
-    for name, value in s3_running.environ.items():
-        monkeypatch.setenv(name, value)
+    let_find(s3_running, monkeypatch)
     return s3_running
 
 

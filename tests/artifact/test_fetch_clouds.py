@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Need
-from support.stores import Site, Store, Zeros, azure_server, gcs_server, site
+from support.stores import Site, Store, Zeros, azure_server, gcs_server, let_find, site
 
 from boxship.artifact.cache import Cache
 from boxship.artifact.fetch import Fetch
@@ -36,8 +36,7 @@ def running(
 @pytest.fixture
 def store(running: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """The process's environment finds it."""
-    for name, value in running.environ.items():
-        monkeypatch.setenv(name, value)
+    let_find(running, monkeypatch)
     return running
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.stores import S3, s3_server
+from support.stores import S3, let_find, s3_server
 
 from boxship.cli import main
 
@@ -24,8 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
 @pytest.fixture
 def s3(server: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S3:
     """The process's own environment finds the store; the working folder is empty."""
-    for name, value in server.environ.items():
-        monkeypatch.setenv(name, value)
+    let_find(server, monkeypatch)
     monkeypatch.setenv("BOXSHIP_CACHE", str(tmp_path / "cache"))
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")

@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx
 import obstore
+import pytest
 from obstore.store import AzureStore, S3Store
 
 from support.serving import free_port
@@ -169,6 +170,12 @@ def make_container(endpoint: str) -> None:
             "authorization": f"SharedKey devstoreaccount1:{signature}",
         },
     ).raise_for_status()
+
+
+def let_find(store: S3 | Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this process's environment find ``store``, as a user's would."""
+    for name, value in store.environ.items():
+        monkeypatch.setenv(name, value)
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], within_s: float = 60.0) -> None:

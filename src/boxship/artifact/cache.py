@@ -14,11 +14,10 @@ from pathlib import Path
 
 from boxship import contract
 from boxship.errors import FetchError, UsageError
+from boxship.files import sync, write_whole
 from boxship.settings import size
 
-VARIABLE = contract.CACHE_VARIABLE
 _NAME = "boxship"
-_DIGEST_PREFIX = "sha256:"
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def default_folder(environ: Mapping[str, str] = os.environ) -> Path:
 
     The last is for containers whose root nobody may write to.
     """
-    if given := environ.get(VARIABLE):
+    if given := environ.get(contract.CACHE_VARIABLE):
         return Path(given)
     base = environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or "/nonexistent") / ".cache"
     folder = Path(base) / _NAME
@@ -130,7 +129,7 @@ class Cache:
             raise FetchError(
                 f"{self.folder}: expected a folder for models that can be written, "
                 f"found {error.strerror}.",
-                tip=f"Set {VARIABLE} to one, on a volume with room for the model.",
+                tip=f"Set {contract.CACHE_VARIABLE} to one, on a volume with room for the model.",
             ) from error
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -150,15 +149,15 @@ class Cache:
                 # Beside what arrives, which nobody else may clear away.
                 staged = Path(tempfile.mkdtemp(dir=whole.parent))
                 whole.rename(staged / name)
-                _sync(staged)
+                sync(staged)
                 staged.chmod(0o755)
                 staged.rename(holder)
-                _sync(self._models)
+                sync(self._models)
                 about = _About(name, size, source)
-                _replace(self._about_file(digest), json.dumps(asdict(about)))
+                write_whole(self._about_file(digest), json.dumps(asdict(about)))
                 found = Cached(digest, holder / name, size, source, time.time())
         if identity:
-            _replace(self._known / _key(source, identity), digest)
+            write_whole(self._known / _key(source, identity), digest)
         return found
 
     def entries(self) -> Sequence[Cached]:
@@ -239,23 +238,3 @@ def _file_name(digest: str) -> str:
 
 def _key(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-
-
-def _replace(file: Path, text: str) -> None:
-    """Write a small file so that nobody ever reads half of it."""
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=".")
-    with open(handle, "w", encoding="utf-8") as out:  # noqa: PTH123 (a handle, not a path)
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    Path(name).chmod(0o644)
-    Path(name).replace(file)
-
-
-def _sync(folder: Path) -> None:
-    """A rename lasts once its folder is on the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

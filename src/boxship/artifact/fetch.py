@@ -15,6 +15,7 @@ from boxship.artifact.cache import Cache, Cached
 from boxship.artifact.digest import digest as digest_of, of_files
 from boxship.artifact.room import expect_room
 from boxship.errors import BoxshipError, DigestError, FetchError
+from boxship.files import sync
 from boxship.location import Location
 
 _TRIES = 3
@@ -176,7 +177,7 @@ class Fetch:
                 file = files / entry.name
                 file.parent.mkdir(parents=True, exist_ok=True)
                 found = await transfer.copy(listing.store, entry, file, meter.add, window)
-                await asyncio.to_thread(_sync, file)
+                await asyncio.to_thread(sync, file)
                 return found
 
         try:
@@ -231,14 +232,6 @@ def _read(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except OSError:
         return ""
-
-
-def _sync(file: Path) -> None:
-    handle = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _disk_error(error: OSError, cache: Cache) -> FetchError:

@@ -5,7 +5,7 @@ import json
 import time
 
 from boxship.artifact.cache import Cache, default_folder
-from boxship.cli import sizes
+from boxship.cli import sizes, verbs
 from boxship.errors import FetchError, UsageError
 from boxship.settings import size
 
@@ -19,15 +19,14 @@ The cache is $BOXSHIP_CACHE, else ~/.cache/boxship.
 """
 
 
-def add_to(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
     """Add the verb to the command line."""
-    verb = verbs.add_parser(
+    verb = verbs.add(
+        to,
         "cache",
-        help="list or remove fetched models",
+        summary="list or remove fetched models",
         description="List or remove the models that were fetched.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     ways = verb.add_subparsers(metavar="list|prune", required=True)
     listing = ways.add_parser("list", help="the fetched models, the last used first")

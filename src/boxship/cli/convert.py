@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from boxship import project
+from boxship.cli import verbs
 from boxship.errors import EXIT_FAILURE, UsageError
 
 _EPILOG = """\
@@ -21,16 +22,15 @@ was there before stays as it is.
 """
 
 
-def add_to(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
     """Add the verb to the command line."""
-    verb = verbs.add_parser(
+    verb = verbs.add(
+        to,
         "convert",
-        help="turn a model into ONNX, and prove that it answers alike",
+        summary="turn a model into ONNX, and prove that it answers alike",
         description="Turn a scikit-learn, XGBoost or LightGBM model into an ONNX file that is\n"
         "served with the same columns and the same answers.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     verb.add_argument("model", metavar="MODEL", help="model file or project folder")
     verb.add_argument(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from boxship.artifact.cache import Cache, default_folder, default_limit
 from boxship.artifact.fetch import Fetch, Fetched
-from boxship.cli import sizes
+from boxship.cli import sizes, verbs
 from boxship.cli.meter import Meter
 from boxship.errors import UsageError
 from boxship.location import Location, parse, shown
@@ -19,16 +19,15 @@ examples:
 """
 
 
-def add_to(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
     """Add the verb to the command line."""
-    verb = verbs.add_parser(
+    verb = verbs.add(
+        to,
         "fetch",
-        help="bring a model here from a store, verified",
+        summary="bring a model here from a store, verified",
         description="Bring a model here from a store: verified, resumed where it broke off, "
         "whole or not at all. Its path goes to standard output.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     verb.add_argument(
         "location", metavar="URL", help="s3://, gs://, az://, abfs://, https:// or hf://"

@@ -9,7 +9,7 @@ from boxship import lock, project
 from boxship.artifact import model_file
 from boxship.artifact.cache import Cache, default_folder, default_limit
 from boxship.artifact.fetch import Fetch
-from boxship.cli import sizes
+from boxship.cli import sizes, verbs
 from boxship.cli.meter import Meter
 from boxship.errors import UsageError
 from boxship.lock import Lock, LockedModel
@@ -21,16 +21,15 @@ examples:
 """
 
 
-def add_to(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
     """Add the verb to the command line."""
-    verb = verbs.add_parser(
+    verb = verbs.add(
+        to,
         "lock",
-        help="pin a project's model by digest",
+        summary="pin a project's model by digest",
         description="Write boxship.lock: the digest that the project's model has now. "
         "Other bytes are never served.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     verb.add_argument(
         "target", nargs="?", metavar="FOLDER", help="the project's folder (default: the one here)"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from boxship import project, settings
+from boxship.cli import verbs
 
 _EPILOG = """\
 examples:
@@ -21,15 +22,14 @@ and _s after times (request_timeout_s), and an environment variable
 """
 
 
-def add_to(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
     """Add the verb to the command line."""
-    verb = verbs.add_parser(
+    verb = verbs.add(
+        to,
         "serve",
-        help="serve a model over HTTP",
+        summary="serve a model over HTTP",
         description="Serve a trained model over HTTP, with probes, metrics and a clean drain.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     verb.add_argument(
         "target",

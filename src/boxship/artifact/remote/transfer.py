@@ -35,7 +35,6 @@ _FINAL = (
 Progress = Callable[[int], None]
 """Called with the number of bytes that have just arrived, or were found here already."""
 
-
 Window = asyncio.Semaphore
 """Who holds it may have one chunk under way or in memory; shared by all files of a fetch."""
 
@@ -45,8 +44,9 @@ async def copy(
 ) -> str:
     """Write ``entry`` to ``file``, whose bytes so far are its first; the whole file's SHA-256.
 
-    ``window`` bounds the memory, ``REQUESTS_AHEAD`` chunks of ``CHUNK_BYTES`` by itself. Raises ``ReplacedError`` where the object is not ``entry`` any more, obstore's errors,
-    and ``OSError`` of the disk.
+    ``window`` bounds the memory, ``REQUESTS_AHEAD`` chunks of ``CHUNK_BYTES`` by itself. Raises
+    ``ReplacedError`` where the object is not ``entry`` any more, obstore's errors, and
+    ``OSError`` of the disk.
     """
     content = hashlib.sha256()
     with file.open("ab+", buffering=0) as out:
