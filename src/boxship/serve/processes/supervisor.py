@@ -58,7 +58,7 @@ class Supervisor:
         self._table = ConnectionTable.create()
         self._state = State(Phase.START)
         self._children: list[Child] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._draining = False
         self._reload_failure = ""
         self._threads = 1
@@ -183,10 +183,7 @@ class Supervisor:
         if not self._ready_once.done() or self._draining:
             logger.warning("no reload: the server is not ready")
         else:
-            self._spawn(self._hang_up())
-
-    async def _hang_up(self) -> None:
-        await self._reloading.reload()
+            self._spawn(self._reloading.reload())
 
     def order(self, brought: Brought) -> channel.Start:
         """What workers are to do with what was brought."""
@@ -224,7 +221,7 @@ class Supervisor:
         new = Child(next(slot for slot in itertools.count() if slot not in taken), self._heard)
         new.trial = trial
         self._children.append(new)
-        kept = new.kept = asyncio.ensure_future(self._keep(new))
+        kept = new.kept = asyncio.create_task(self._keep(new))
         loaded = asyncio.ensure_future(new.loaded.wait())
         either: set[asyncio.Future[Any]] = {kept, loaded}
         done, _ = await asyncio.wait(
@@ -373,13 +370,13 @@ class Supervisor:
         if not self._done.done():
             self._done.set_result(outcome)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[None, None, object]) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._after)
         return task
 
-    def _after(self, task: asyncio.Task[None]) -> None:
+    def _after(self, task: asyncio.Task[Any]) -> None:
         """What ends a task of ours unexpectedly ends the server, in words."""
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()

@@ -87,7 +87,7 @@ async def run(
     _end_with_parent(0)
     if start.project.service is None and start.project.app is None:
         # A model by itself lives as long as its worker: nobody need look through it for garbage.
-        gc.collect()
+        # Looking once more before would take a tenth of a second, for some hundred small objects.
         gc.freeze()
     load_s = perf_counter() - began
     counters.model_loaded(
