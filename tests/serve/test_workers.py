@@ -247,15 +247,19 @@ def test_supervisor_is_killed(serve: Serve) -> None:
     serve("service:Pid", port=server.port)
 
 
-def test_supervisor_is_killed_during_a_load(serve: Serve) -> None:
-    """A load that nothing can interrupt does not keep the address either."""
+@pytest.mark.parametrize("after_s", [0.0, 0.1, 0.3, 1.0])
+def test_supervisor_is_killed_during_a_load(serve: Serve, after_s: float) -> None:
+    """A load that nothing can interrupt does not keep the address either.
+
+    Nor does a worker whose supervisor is gone before it has begun to load.
+    """
     server = serve("service:HoldsTheLock", ready=False)
     assert wait_for(lambda: bool(server.worker_pids()))
-    time.sleep(1)
+    time.sleep(after_s)
     workers = server.worker_pids()
     server.process.kill()
     server.process.wait()
-    assert gone(workers, within_s=2)
+    assert gone(workers, within_s=5)
     serve("service:Pid", port=server.port)
 
 

@@ -255,17 +255,17 @@ def test_another_process_may_go_first() -> None:
 
 def test_pausing_ends_a_yield() -> None:
     """A server that drains does not come back for the connection it let another have."""
-    asked: list[bool] = []
+    drains: list[Callable[[], None]] = []
 
     def yields() -> bool:
-        asked.append(True)
+        asyncio.get_running_loop().call_soon(drains[0])
         return True
 
     async def test(sock: socket.socket, acceptor: Acceptor, made: list[asyncio.Transport]) -> None:
+        drains.append(acceptor.pause)
         acceptor.resume()
         with connected(sock):
-            await until(lambda: asked)
-            acceptor.pause()
+            await until(lambda: not acceptor.accepting)
             await asyncio.sleep(0.02)
             assert (made, acceptor.accepting) == ([], False)
 

@@ -73,7 +73,8 @@ class Child:
         """
         ours, theirs = socket.socketpair()
         fds = (theirs.fileno(), listener, table)
-        argv = [sys.executable, "-m", "boxship.serve.processes.worker", *map(str, fds)]
+        argv = [sys.executable, "-m", "boxship.serve.processes.worker"]
+        argv += map(str, (*fds, os.getpid()))
         environ = dict(os.environ)
         if start.done():
             environ |= resources.thread_environment(start.result().threads)

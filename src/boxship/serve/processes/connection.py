@@ -1,7 +1,10 @@
 """HTTP/1.1 connections: uvicorn's protocol with the limits that it leaves to others."""
 
 import asyncio
+import fcntl
 import json
+import struct
+import termios
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +23,8 @@ from boxship.serve.processes.direct_cycle import DirectCycle
 
 LINGER_S = 1.0
 """How long a connection that is about to close still listens to its client."""
+_BUSY_S = 0.1
+"""A client that asked less than this ago is likely to ask again."""
 _DIRECT_TURNS = 16
 """Requests of one client that may be answered in a row while others wait for their turn."""
 
@@ -262,8 +267,23 @@ class Connection(HttpToolsProtocol):
 
     @property
     def awaits_request(self) -> bool:
-        """Whether a request has begun, or the first of a new connection may be on the way."""
-        return (self._fresh or self._in_headers) and not self._refused
+        """Whether a request has begun, or is likely to be on the way."""
+        if self._refused:
+            return False
+        busy = self.loop.time() - self._active_at < _BUSY_S
+        return self._fresh or self._in_headers or (busy and self._unanswered is None)
+
+    def shutdown(self) -> None:
+        """Close, once what the client has sent so far is answered."""
+        # A close over bytes that nobody has read is a reset: those are a request to answer.
+        if self._unanswered is not None or not self._has_unread_bytes:
+            super().shutdown()
+
+    @property
+    def _has_unread_bytes(self) -> bool:
+        sock = self.transport.get_extra_info("socket")
+        (waiting,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.FIONREAD, bytes(4)))
+        return bool(waiting)
 
     @property
     def _unanswered(self) -> RequestResponseCycle | DirectCycle | None:

@@ -1,6 +1,7 @@
 """A child process: loads the model, proves that it answers, then accepts connections.
 
-Started as ``python -m boxship.serve.processes.worker CONTROL_FD LISTENER_FD TABLE_FD``.
+Started as ``python -m boxship.serve.processes.worker CONTROL_FD LISTENER_FD TABLE_FD
+SUPERVISOR_PID``.
 """
 
 import asyncio
@@ -165,6 +166,9 @@ def main(argv: list[str]) -> int:
         signal.signal(number, lambda *_: None)
     os.register_at_fork(after_in_child=_take_signals)
     _end_with_parent(signal.SIGKILL)
+    if os.getppid() != int(argv[3]):
+        # It ended before that was asked for.
+        return EXIT_MODEL
     control = WorkerEnd(socket.socket(fileno=int(argv[0])))
     listener = socket.socket(fileno=int(argv[1]))
     listener.setblocking(False)
