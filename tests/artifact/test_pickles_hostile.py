@@ -16,26 +16,11 @@ import joblib
 import numpy as np
 import pytest
 from hypothesis import example, given, settings, strategies as st
+from support.opcodes import call, name, stack_name, text
 
 from boxship.artifact import pickles
 from boxship.artifact.pickling.unpickler import unpickle
 from boxship.errors import ModelError, UntrustedModelError
-
-
-def text(value: str) -> bytes:
-    return b"X" + struct.pack("<I", len(value.encode())) + value.encode()
-
-
-def name(module: str, attribute: str) -> bytes:
-    return f"c{module}\n{attribute}\n".encode()
-
-
-def call(module: str, attribute: str, *arguments: str) -> bytes:
-    return name(module, attribute) + b"(" + b"".join(map(text, arguments)) + b"tR"
-
-
-def stack_name(module: str, attribute: str) -> bytes:
-    return text(module) + text(attribute) + b"\x93"
 
 
 class Reduces:
