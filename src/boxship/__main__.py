@@ -1,7 +1,15 @@
-"""``python -m boxship``."""
+"""``python -m boxship``, and ``boxship``."""
 
-import sys
+from typing import NoReturn
 
 from boxship.cli.main import main
+from boxship.process import leave
 
-sys.exit(main())
+
+def run() -> NoReturn:
+    """Run the command line, and end with its exit code."""
+    leave(main())
+
+
+if __name__ == "__main__":
+    run()

@@ -1,9 +1,13 @@
-"""The one place that starts a program: argument lists, never a shell."""
+"""The one place that starts a program, by argument lists, never a shell; and that ends this one."""
 
 import asyncio
+import atexit
 import logging
+import os
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 logger = logging.getLogger("boxship.process")
 
@@ -24,3 +28,15 @@ async def start(
         pass_fds=tuple(pass_fds),
         process_group=0,
     )
+
+
+def leave(code: int) -> NoReturn:
+    """End now, without taking the interpreter apart.
+
+    A thread that the user's code has left running must not hold up the end, and one of a
+    library's own, as obstore has them, aborts the process where it finds no interpreter left.
+    """
+    atexit._run_exitfuncs()  # noqa: SLF001 (what a normal end would run)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

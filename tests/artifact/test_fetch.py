@@ -19,8 +19,8 @@ from support.stores import S3, Site, Zeros, let_find, s3_server, site, wire
 from boxship.artifact.cache import Cache
 from boxship.artifact.digest import digest
 from boxship.artifact.fetch import Fetch, Fetched, Progress
-from boxship.artifact.remote import transfer
-from boxship.errors import DigestError, FetchError
+from boxship.artifact.remote import stores, transfer
+from boxship.errors import EXIT_FETCH, DigestError, FetchError
 from boxship.location import parse
 
 SMALL_CHUNK = 64 * 1024
@@ -235,6 +235,47 @@ def test_a_cache_that_cannot_be_written(s3: S3, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FetchError, match="expected a folder for models that can be written"):
         fetched("s3://models/churn.bin", Cache(tmp_path / "file" / "cache"))
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_an_object_whose_store_promises_more_than_it_has(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, *, ranges: bool
+) -> None:
+    monkeypatch.setattr(transfer, "_FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(stores, "_RETRIES", {"max_retries": 0})
+    with site(Site({"/churn.bin": MODEL}, ranges=ranges, short=100)) as web:
+        with pytest.raises(FetchError, match=r"churn\.bin: it could not be read") as caught:
+            fetched(f"{web.url}/churn.bin", cache)
+        assert left_over(cache) == []
+        web.short = 0
+        assert fetched(f"{web.url}/churn.bin", cache).model.digest == DIGEST
+    assert caught.value.exit_code == EXIT_FETCH
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, which can be made read-only for root too."""
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    argv = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
+    if subprocess.run(argv, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a file system: run as root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.optional_part("a container may not mount file systems")
+def test_a_read_only_cache_gives_what_it_has(s3: S3, mounted: Path) -> None:
+    """As a volume that was filled before; what it lacks is one clear error."""
+    cache = Cache(mounted / "cache")
+    fetched("s3://models/churn.bin", cache)
+    s3.put("other.bin", b"other")
+    subprocess.run(["mount", "-o", "remount,ro", str(mounted)], check=True)
+    found = fetched(f"s3://models/churn.bin@{DIGEST}", cache)
+    assert found.model.path.read_bytes() == MODEL
+    assert found.read_bytes == 0
+    with pytest.raises(FetchError, match="expected a folder for models that can be written"):
+        fetched("s3://models/other.bin", cache)
 
 
 def test_a_killed_process_is_gone_on_with(s3: S3, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What is told of a model before any library reads it."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from boxship.artifact.external_data import external_files
 from boxship.artifact.mishaps import READABLE
-from boxship.artifact.model_file import examine
+from boxship.artifact.model_file import check_stamp, examine
 from boxship.errors import ModelError
 
 
@@ -99,3 +100,36 @@ def test_progress_is_told_in_percent(tmp_path: Path) -> None:
     seen: list[int] = []
     examine(path, seen.append)
     assert seen == [20, 40, 60, 80, 100]
+
+
+def test_the_stamp_of_the_same_files_is_the_same(tmp_path: Path) -> None:
+    """Another link to a file is no change of it; nor are other permissions."""
+    path = save_external(tmp_path, 1.0)
+    stamp = examine(path).stamp
+    check_stamp(path, stamp)
+    os.link(path, tmp_path / "another")
+    path.chmod(0o400)
+    check_stamp(path, stamp)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "weights.bin"])
+def test_a_file_that_was_replaced_has_another_stamp(tmp_path: Path, name: str) -> None:
+    path = save_external(tmp_path, 1.0)
+    stamp = examine(path).stamp
+    (tmp_path / "new").write_bytes((tmp_path / name).read_bytes())
+    (tmp_path / "new").replace(tmp_path / name)
+    with pytest.raises(ModelError, match="found the file changed since"):
+        check_stamp(path, stamp)
+
+
+def test_a_folder_with_another_file_has_another_stamp(tmp_path: Path) -> None:
+    (tmp_path / "one").write_bytes(b"1")
+    stamp = examine(tmp_path).stamp
+    (tmp_path / "two").write_bytes(b"2")
+    with pytest.raises(ModelError, match="found the file changed since"):
+        check_stamp(tmp_path, stamp)
+    (tmp_path / "two").unlink()
+    check_stamp(tmp_path, stamp)
+    (tmp_path / "one").unlink()
+    with pytest.raises(ModelError, match="found the file changed since"):
+        check_stamp(tmp_path, stamp)

@@ -32,7 +32,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"boxship {boxship.__version__}\n"
 
 
-@pytest.mark.parametrize("module", ["boxship", "boxship.cli.main"])
+@pytest.mark.parametrize("module", ["boxship", "boxship.__main__"])
 def test_it_runs_as_a_module(module: str) -> None:
     found = command("--version", module=module)
     assert (found.returncode, found.stdout) == (0, f"boxship {boxship.__version__}\n")

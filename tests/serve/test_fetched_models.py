@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import importlib
 import os
 import shutil
 import signal
@@ -18,7 +19,7 @@ from sklearn.linear_model import LinearRegression
 from support.serving import Server
 from support.stores import S3, Site, Zeros, s3_server, site
 
-from boxship.errors import EXIT_DIGEST, EXIT_FETCH
+from boxship.errors import EXIT_DIGEST, EXIT_FETCH, EXIT_MODEL
 
 OTHER = "sha256:" + "0" * 64
 
@@ -98,6 +99,32 @@ def test_a_worker_is_replaced_only_while_the_bytes_are_the_same(
         answer = server.client.post("/predict", json={"feature_1": 1, "feature_2": 0})
         assert answer.status_code == 200, answer.text
         assert answer.json()["value"] == pytest.approx(1.0)
+
+
+REPLACES_ITSELF = """
+import os
+from sklearn.linear_model import LinearRegression
+
+class Model(LinearRegression):
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        os.replace("new", "churn.joblib")
+"""
+
+
+def test_a_file_that_is_replaced_while_it_is_loaded_is_not_served(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The digest that was taken before is not that of what was loaded."""
+    (tmp_path / "replacing.py").write_text(REPLACES_ITSELF)
+    monkeypatch.syspath_prepend(tmp_path)
+    model = importlib.import_module("replacing").Model().fit(np.eye(2), [1.0, 2.0])
+    for name in ("churn.joblib", "new"):
+        joblib.dump(model, tmp_path / name)
+    environ = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    server = serve("churn.joblib", "--trust", ready=False, environ=environ)
+    assert server.process.wait(60) == EXIT_MODEL
+    assert "found the file changed since" in server.log
 
 
 def wait_until(holds: Callable[[], bool], within_s: float = 30.0) -> None:

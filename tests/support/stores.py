@@ -8,6 +8,7 @@ import re
 import select
 import socket
 import socketserver
+import ssl
 import subprocess
 import sys
 import threading
@@ -37,30 +38,34 @@ class S3:
     port: int
     environ: dict[str, str]
     digest: str = ""
+    certificate: bytes | None = None
 
     def put(self, key: str, content: bytes) -> None:
         names = {"AWS_ACCESS_KEY_ID": "access_key_id", "AWS_SECRET_ACCESS_KEY": "secret_access_key"}
         config: Any = {ours: KEYS[theirs] for theirs, ours in names.items()}
-        config["endpoint"] = f"http://127.0.0.1:{self.port}"
-        obstore.put(
-            S3Store(BUCKET, config=config, client_options={"allow_http": True}), key, content
-        )
+        config["endpoint"] = self.environ["AWS_ENDPOINT_URL"]
+        options: Any = {"allow_http": True}
+        if self.certificate:
+            options["root_certificate"] = self.certificate
+        obstore.put(S3Store(BUCKET, config=config, client_options=options), key, content)
 
 
 @contextlib.contextmanager
-def s3_server(log: Path) -> Iterator[S3]:
-    """Moto's server, as a process of its own."""
+def s3_server(log: Path, *, certificate: Path | None = None) -> Iterator[S3]:
+    """Moto's server, as a process of its own; over TLS with a ``certificate`` that holds its key."""
     port = free_port()
+    argv = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    if certificate:
+        argv += ["-s", "-c", str(certificate), "-k", str(certificate)]
     with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-            stdout=out,
-            stderr=out,
-        )
+        process = subprocess.Popen(argv, stdout=out, stderr=out)
+    url = f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
+    trusted = ssl.create_default_context(cafile=certificate)
     try:
         wait_for_port(port, process)
-        httpx.put(f"http://127.0.0.1:{port}/{BUCKET}").raise_for_status()
-        yield S3(port, {**KEYS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"})
+        httpx.put(f"{url}/{BUCKET}", verify=trusted).raise_for_status()
+        pem = certificate.read_bytes() if certificate else None
+        yield S3(port, {**KEYS, "AWS_ENDPOINT_URL": url}, certificate=pem)
     finally:
         process.kill()
         process.wait()
@@ -265,6 +270,8 @@ class Site:
     ranges: bool = True
     denies: int = 0
     """The status of every answer, where it is one of denial."""
+    short: int = 0
+    """So many bytes at the end of each file never come, whatever the headers promise."""
     failures: int = 0
     """So many answers are 503 before it recovers."""
     requests: list[tuple[str, str, str]] = field(default_factory=list)
@@ -312,27 +319,38 @@ class _Pages(http.server.BaseHTTPRequestHandler):
         else:
             self.give(made.files[path], made.tags.get(path))
 
+    def arriving(self, start: int, end: int, content: bytes | Zeros) -> bytes:
+        return content[start : min(end, len(content) - self.site.short)]
+
     def give(self, content: bytes | Zeros, tag: str | None) -> None:
         fields = {"last-modified": "Fri, 27 Nov 2026 06:00:00 GMT"}
         if tag is not None:
             fields["etag"] = tag
         match = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("range", ""))
         if not (self.site.ranges and match):
-            self.say(200, content[:], fields)
+            self.say(200, self.arriving(0, len(content), content), fields, len(content))
             return
         start, end = int(match[1]), min(int(match[2]), len(content) - 1)
         fields["content-range"] = f"bytes {start}-{end}/{len(content)}"
-        self.say(206, content[start : end + 1], fields)
+        self.say(206, self.arriving(start, end + 1, content), fields, end + 1 - start)
 
-    def say(self, status: int, body: bytes, fields: Mapping[str, str] | None = None) -> None:
+    def say(
+        self,
+        status: int,
+        body: bytes,
+        fields: Mapping[str, str] | None = None,
+        promised: int | None = None,
+    ) -> None:
         self.send_response(status)
         for name, value in (fields or {}).items():
             self.send_header(name, value)
-        self.send_header("content-length", str(len(body)))
+        size = len(body) if promised is None else promised
+        self.send_header("content-length", str(size))
         self.end_headers()
         if self.command != "HEAD":
             with contextlib.suppress(OSError):
                 self.wfile.write(body)
+            self.close_connection = len(body) < size
 
     def log_message(self, *_: object) -> None:
         """Nobody reads it."""

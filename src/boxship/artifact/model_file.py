@@ -1,5 +1,6 @@
 """What can be told of a model before any library reads it."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,15 @@ from boxship.errors import DigestError, ModelError
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model's digest, its size in bytes, and whether workers share one copy of it."""
+    """A model's digest, its size in bytes, and whether workers share one copy of it.
+
+    ``stamp`` is the file system's word for these very files, to see that none was replaced.
+    """
 
     digest: str = ""
     size: int = 0
     shared: bool = False
+    stamp: str = ""
 
 
 def examine(
@@ -36,14 +41,42 @@ def examine(
                 tip="Check the path, or the volume that should hold it.",
             )
         beside = _beside(path)
-        files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
-        size = sum(file.stat().st_size for file in (*files, *beside))
+        files = _files(path, beside)
+        # Before the bytes are read: what is replaced meanwhile has another.
+        stamp = _stamp(files)
+        size = sum(file.stat().st_size for file in files)
         name = digest(path, beside, _percentages(size, progress))
         if expected and name != expected:
             raise DigestError(path, expected, name)
-        return ModelFile(name, size, bool(beside) or shares_pages(path))
+        return ModelFile(name, size, bool(beside) or shares_pages(path), stamp)
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def check_stamp(path: Path, stamp: str) -> None:
+    """Raises ``ModelError`` where a file of the model was replaced or changed since ``examine``."""
+    try:
+        same = _stamp(_files(path, _beside(path))) == stamp
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if not same:
+        raise ModelError(
+            f"{path}: expected the bytes whose digest was taken, found the file changed since.",
+            tip="Replace a model before the server starts, or have it reload with SIGHUP.",
+        )
+
+
+def _files(path: Path, beside: Sequence[Path]) -> Sequence[Path]:
+    if path.is_dir():
+        return [file for file in path.rglob("*") if file.is_file()]
+    return [path, *beside]
+
+
+def _stamp(files: Sequence[Path]) -> str:
+    """Not the change time: another hard link, which changes it, is no other content."""
+    stats = [(str(file), file.stat()) for file in sorted(files)]
+    facts = [(name, one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns) for name, one in stats]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def _percentages(size: int, progress: Callable[[int], None]) -> Callable[[int], None]:

@@ -39,7 +39,13 @@ PROJECT = Project(
     serve=ServeSettings(port=0, workers=2, log_format="json", drain_delay_s=0.5, access_log=True),
 )
 START = Start(
-    project=PROJECT, slot=1, threads=2, digest="sha256:0", version="3", metrics=Path("/tmp/metrics")
+    project=PROJECT,
+    slot=1,
+    threads=2,
+    digest="sha256:0",
+    stamp="1",
+    version="3",
+    metrics=Path("/tmp/metrics"),
 )
 
 
@@ -69,6 +75,7 @@ def test_a_project_without_anything_comes_out_as_it_went_in() -> None:
         slot=0,
         threads=1,
         digest="",
+        stamp="",
         version="1",
         metrics=Path("/tmp"),
     )
@@ -80,7 +87,15 @@ def test_what_no_message_may_hold() -> None:
     project = Project(folder=Path("/"), name="x", golden=GoldenRequest(object(), 1))
     with pytest.raises(NotImplementedError):
         channel.encode(
-            Start(project=project, slot=0, threads=1, digest="", version="1", metrics=Path("/"))
+            Start(
+                project=project,
+                slot=0,
+                threads=1,
+                digest="",
+                stamp="",
+                version="1",
+                metrics=Path("/"),
+            )
         )
     with pytest.raises(NotImplementedError):
         channel._decode_other(complex, "1+2j")

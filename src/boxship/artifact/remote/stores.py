@@ -22,7 +22,8 @@ from boxship.location import AZURE, GCS, HTTP, S3, Location
 
 HUB_VARIABLE = "HF_ENDPOINT"
 HUB_ADDRESS = "https://huggingface.co"
-_CA_VARIABLES = ("SSL_CERT_FILE", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+_CA_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+"""The first that is set counts: what is meant for few tools before what is meant for all."""
 _RETRIES: Any = {
     "max_retries": 6,
     "retry_timeout": timedelta(seconds=60),

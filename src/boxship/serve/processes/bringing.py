@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec import structs
+
 from boxship.artifact import model_file
 from boxship.artifact.cache import Cache, default_folder, default_limit
 from boxship.artifact.fetch import Fetch, Fetched, Progress
@@ -76,16 +78,16 @@ class Bringing:
             lambda: model_file.examine(where, self._verifying, expected=expected)
         )
 
-    async def is_unchanged(self, start: Start) -> bool:
-        """Whether the model's bytes are still those that workers were to load; if not, says so."""
+    async def verified_again(self, start: Start) -> Start | None:
+        """What workers are to load if it has still the same bytes; if not, None, and says so."""
         if start.project.model_path is None:
-            return True
+            return start
         try:
-            await self.verified(start.project, start.digest)
+            model = await self.verified(start.project, start.digest)
         except BoxshipError as error:
             logs.log(logger, logging.ERROR, f"no worker is started: {error.paragraph()}")
-            return False
-        return True
+            return None
+        return structs.replace(start, stamp=model.stamp)
 
     async def identity(self) -> str:
         """What the store calls the object that it has by now; raises ``BoxshipError``."""

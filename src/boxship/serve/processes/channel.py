@@ -18,6 +18,7 @@ class Start(msgspec.Struct, tag=True, frozen=True):
     slot: int
     threads: int
     digest: str
+    stamp: str
     version: str
     metrics: Path
 

@@ -35,6 +35,13 @@ class End:
         return f"exit code {self.code}"
 
 
+def known(start: channel.Start) -> asyncio.Future[channel.Start]:
+    """What a worker is to do, where that is known before its process starts."""
+    found: asyncio.Future[channel.Start] = asyncio.get_running_loop().create_future()
+    found.set_result(start)
+    return found
+
+
 class Child:
     """A place for one worker at a time.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from boxship.artifact import formats
+from boxship.artifact import formats, model_file
 from boxship.errors import RequestError
 from boxship.project import Project
 from boxship.runtimes.base import Runtime
@@ -124,6 +124,8 @@ class Loading:
 
     async def _artifact(self, path: Path) -> Served:
         runtime = self._runtime(path)
+        # After the load: until its last byte was read, the file may have been replaced.
+        model_file.check_stamp(path, self._start.stamp)
         model = TensorModel(runtime, max_rows=self._project.serve.max_rows)
         self._enter(Phase.WARM_UP)
         warm_up = WarmUp()

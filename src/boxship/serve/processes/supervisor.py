@@ -23,7 +23,7 @@ from boxship.serve.api.front import Front
 from boxship.serve.lifecycle import Phase, State
 from boxship.serve.processes import channel, resources
 from boxship.serve.processes.bringing import Bringing, Brought
-from boxship.serve.processes.child import Child
+from boxship.serve.processes.child import Child, known
 from boxship.serve.processes.http import HttpServer
 from boxship.serve.processes.listener import refuse_new_connections
 from boxship.serve.processes.outcome import Outcome, stillborn
@@ -150,9 +150,12 @@ class Supervisor:
         deaths, delay = 0, 0.0
         start = self._start
         while await self._may_start(child, delay):
-            if deaths and not await self._bringing.is_unchanged(start.result()):
-                delay = _LONGEST_DELAY_S
-                continue
+            if deaths:
+                again = await self._bringing.verified_again(start.result())
+                if again is None:
+                    delay = _LONGEST_DELAY_S
+                    continue
+                start = known(again)
             if child.retired:
                 return
             started = monotonic()
@@ -193,6 +196,7 @@ class Supervisor:
             slot=0,
             threads=self._threads,
             digest=digest,
+            stamp=brought.model.stamp,
             version=self._project.version
             or digest.removeprefix("sha256:")[:_VERSION_LENGTH]
             or "1",
@@ -201,8 +205,7 @@ class Supervisor:
 
     def use(self, start: channel.Start) -> None:
         """Have workers that are kept from now on do this."""
-        self._start = asyncio.get_running_loop().create_future()
-        self._start.set_result(start)
+        self._start = known(start)
         self._bringing.in_use = start.digest
 
     def in_use(self) -> channel.Start:
@@ -215,8 +218,11 @@ class Supervisor:
         On ``trial`` its failure is raised, else it is kept alive like any other. Raises
         ``BoxshipError`` too where the model has changed again, or it takes forever.
         """
-        if not trial and not await self._bringing.is_unchanged(self.in_use()):
-            raise BoxshipError("The model was replaced again while it took over.")
+        if not trial:
+            again = await self._bringing.verified_again(self.in_use())
+            if again is None:
+                raise BoxshipError("The model was replaced again while it took over.")
+            self.use(again)
         taken = {child.slot for child in self._children}
         new = Child(next(slot for slot in itertools.count() if slot not in taken), self._heard)
         new.trial = trial

@@ -5,7 +5,6 @@ SUPERVISOR_PID``.
 """
 
 import asyncio
-import atexit
 import ctypes
 import gc
 import logging
@@ -17,11 +16,12 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import uvloop
 
 from boxship.errors import EXIT_MODEL, BoxshipError
+from boxship.process import leave
 from boxship.serve import logs, metrics
 from boxship.serve.lifecycle import Phase
 from boxship.serve.processes import channel, resources
@@ -209,14 +209,6 @@ def _end_with_parent(number: int) -> None:
 def _failed(control: WorkerEnd, message: str, exit_code: int) -> int:
     control.send(Failed(message, exit_code))
     return exit_code
-
-
-def leave(code: int) -> NoReturn:
-    """End now: a thread that the user's code has left running must not hold up the stop."""
-    atexit._run_exitfuncs()  # noqa: SLF001 (what a normal end would run)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 if __name__ == "__main__":
