@@ -53,8 +53,21 @@ def test_help_shows_every_command_and_an_example(
 
 
 @pytest.mark.parametrize(
+    "verb", ["serve", "convert", "fetch", "lock", "cache", "cache list", "cache prune"]
+)
+def test_the_help_of_every_command_fits_a_terminal(
+    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main.main([*verb.split(), "--help"])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["cache", "prune", "--kee", "1GB"], "unrecognized arguments: --kee"),
         ([], "the following arguments are required: COMMAND"),
         (["sail"], "invalid choice: 'sail'"),
         (["serve", "--wokers", "2"], "unrecognized arguments: --wokers"),

@@ -29,10 +29,14 @@ def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
         epilog=_EPILOG,
     )
     ways = verb.add_subparsers(metavar="list|prune", required=True)
-    listing = ways.add_parser("list", help="the fetched models, the last used first")
+    listing = ways.add_parser(
+        "list", help="the fetched models, the last used first", allow_abbrev=False
+    )
     listing.add_argument("--format", choices=("text", "json"), default="text")
     listing.set_defaults(run=run_list)
-    prune = ways.add_parser("prune", help="remove fetched models, and what did not arrive whole")
+    prune = ways.add_parser(
+        "prune", help="remove fetched models, and what did not arrive whole", allow_abbrev=False
+    )
     prune.add_argument(
         "--keep", metavar="SIZE", default=None, help="keep as many as fit into this (default: none)"
     )

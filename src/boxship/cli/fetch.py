@@ -13,9 +13,9 @@ from boxship.location import Location, parse, shown
 
 _EPILOG = """\
 examples:
-  boxship fetch s3://models/churn.onnx                 into the cache; prints its path
-  boxship fetch s3://models/churn.onnx --to /models    /models/churn.onnx, as an init container
-  boxship fetch hf://org/name@v1.2 --digest sha256:…   refused unless its bytes are those
+  boxship fetch s3://models/churn.onnx                 into the cache
+  boxship fetch s3://models/churn.onnx --to /models    as an init container does
+  boxship fetch hf://org/name@v1.2 --digest sha256:…   only these bytes
 """
 
 
@@ -25,7 +25,7 @@ def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
         to,
         "fetch",
         summary="bring a model here from a store, verified",
-        description="Bring a model here from a store: verified, resumed where it broke off, "
+        description="Bring a model here from a store: verified, resumed where it broke off,\n"
         "whole or not at all. Its path goes to standard output.",
         epilog=_EPILOG,
     )

@@ -16,8 +16,8 @@ from boxship.lock import Lock, LockedModel
 
 _EPILOG = """\
 examples:
-  boxship lock               the project here
-  boxship lock churn --trust a pickle whose names you vouch for, these bytes only
+  boxship lock                 the project here
+  boxship lock churn --trust   these bytes may be a pickle of any names
 """
 
 
@@ -27,7 +27,7 @@ def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
         to,
         "lock",
         summary="pin a project's model by digest",
-        description="Write boxship.lock: the digest that the project's model has now. "
+        description="Write boxship.lock: the digest that the project's model has now.\n"
         "Other bytes are never served.",
         epilog=_EPILOG,
     )
