@@ -20,6 +20,8 @@ from support.serving import Server
 CALLERS = 200
 ROUNDS = 3
 QUICK = ("--drain-delay", "0")
+PATIENT = ("--request-timeout", "300")
+"""What a slow machine takes is no matter here, and a late answer would be refused."""
 
 SERVICE = '''
 import asyncio
@@ -120,7 +122,7 @@ def served(
     name, *options = request.param
     trained = {"churn": models.named_classifier, "people": models.text_pipeline}[name]()
     path = models.save_pickle(trained, tmp_path_factory.mktemp("callers"))
-    server = serve_module(path, *QUICK, *options)
+    server = serve_module(path, *QUICK, *PATIENT, *options)
     yield server, trained, "--max-batch-size" not in options
     server.stop()
 
