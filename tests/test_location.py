@@ -91,3 +91,36 @@ def test_credentials_are_not_shown(text: str) -> None:
 def test_a_container_is_no_password() -> None:
     text = "abfs://container@account.dfs.core.windows.net/churn.onnx"
     assert str(parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("s3://key:hidden@models/x", "s3://models/x"),
+        ("gs://hidden@models/x", "gs://models/x"),
+        ("hf://me:hidden@org/name", "hf://org/name"),
+        ("abfs://container:hidden@account/x", "abfs://account/x"),
+        ("az://container/x?sv=1&sig=hidden", "az://container/x"),
+    ],
+)
+def test_a_stores_credentials_are_not_in_its_address(text: str, plain: str) -> None:
+    """And where somebody puts them there, no message repeats them."""
+    assert shown(text) == plain
+    with pytest.raises(ValueError, match="expected no credentials in the address") as caught:
+        parse(text)
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "abfs://container@account.dfs.core.windows.net/x",
+        "s3://models/x?version=1",
+        "hf://org/name@main/model.onnx",
+        f"s3://models/x@sha256:{'0' * 64}",
+        f"s3://models@sha256:{'0' * 64}",
+    ],
+)
+def test_what_is_no_secret_is_shown(text: str) -> None:
+    assert shown(text) == text
+    parse(text)

@@ -3,10 +3,11 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _PINNED = re.compile(r"(?P<place>.+)@(?P<digest>sha256:.*)", re.DOTALL)
+_SIGNED = re.compile(r"\?.*(sig|signature|token|credential)=", re.IGNORECASE)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HUB = re.compile(r"(?P<repository>[^/@]+/[^/@]+)(@(?P<revision>[^/]+))?(/(?P<file>.*))?")
 
@@ -73,12 +74,18 @@ class Location:
 def shown(text: str) -> str:
     """``text`` without the credentials that it may hold: before an ``@``, and in a query."""
     match = _URL.match(text)
-    if match is None or match[1].lower() not in ("http", "https"):
+    if match is None:
         return text
-    parts = urlsplit(text)
-    digest = f"@{pinned['digest']}" if (pinned := _PINNED.fullmatch(text)) else ""
-    plain = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-    return plain if plain.endswith(digest) else plain + digest
+    pinned = _PINNED.fullmatch(text)
+    place, digest = (pinned["place"], f"@{pinned['digest']}") if pinned else (text, "")
+    scheme = match[1].lower()
+    netloc, slash, rest = place.partition("://")[2].partition("/")
+    user, _, host = netloc.rpartition("@")
+    if ":" in user or _STORES.get(scheme) != AZURE:
+        netloc = host
+    if _STORES.get(scheme) == HTTP or _SIGNED.search(rest):
+        rest = re.split(r"[?#]", rest, maxsplit=1)[0]
+    return f"{match[1]}://{netloc}{slash}{rest}{digest}"
 
 
 def _after_host(url: str) -> str:
@@ -121,6 +128,11 @@ def parse(text: str) -> Location:
     if scheme not in _STORES:
         raise ValueError(f"expected {SCHEMES}, found {scheme}://")
     location = Location(store=_STORES[scheme], url=place, digest=digest)
+    if location.store != HTTP and shown(place) != place:
+        raise ValueError(
+            "expected no credentials in the address, found some: a store's come from the "
+            "environment"
+        )
     if location.store == HUB:
         hub_place(place)
     elif not urlsplit(place).hostname:

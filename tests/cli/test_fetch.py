@@ -70,6 +70,9 @@ def test_fetch_into_a_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path)
         (("s3://models/churn.onnx", "--digest", "abc"), 2, "--digest: expected sha256:"),
         (("s3://models/churn.onnx", "--digest", "sha256:a"), 2, "s3://models/churn.onnx: expected"),
         (("ftp://host/a",), 2, "ftp://host/a: expected a path, file:///…, s3://"),
+        (("s3://key:hidden@models/x",), 2, "s3://models/x: expected no credentials in the"),
+        (("az://models/x?sv=1&sig=hidden",), 2, "az://models/x: expected no credentials in the"),
+        (("s3://models/churn.onnx", "--to", "/dev/null"), 6, "/dev/null: expected a folder"),
         (("s3://models/none",), 6, "s3://models/none: expected a model there, found nothing."),
         (
             ("s3://models/churn.onnx", "--digest", "sha256:" + "0" * 64),
@@ -85,6 +88,7 @@ def test_fetch_says_what_is_wrong(
     assert (found, out) == (code, "")
     assert f"boxship: {message}" in err
     assert "Traceback" not in err
+    assert "hidden" not in err
 
 
 @pytest.mark.usefixtures("s3")

@@ -124,7 +124,11 @@ class Fetch:
             folder.mkdir(parents=True, exist_ok=True)
             handle = os.open(folder, os.O_RDONLY)
         except OSError as error:
-            raise _disk_error(error, self.cache) from error
+            found = "a file" if isinstance(error, FileExistsError) else error.strerror
+            raise FetchError(
+                f"{folder}: expected a folder for the model, found {found}.",
+                tip="Name another folder, or remove what is there.",
+            ) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             fetched = self(location)
