@@ -1,13 +1,18 @@
 """What a machine is trusted by, and what it trusts: roles and certificates, at real servers."""
 
+import contextlib
 import datetime as dt
+import http.server
 import ipaddress
 import os
+import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -64,6 +69,53 @@ def fetched(s3: S3, home: Path, **environ: str) -> subprocess.CompletedProcess[s
 def test_the_role_of_the_machine(s3: S3, tmp_path: Path) -> None:
     """As an EC2 instance has it from its metadata."""
     done = fetched(s3, tmp_path, AWS_METADATA_ENDPOINT=s3.environ["AWS_ENDPOINT_URL"])
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).read_bytes() == b"weights"
+
+
+@contextlib.contextmanager
+def token_service(s3: S3, certificate: Path) -> Iterator[str]:
+    """Moto's token service over TLS; it takes only a form what AWS takes in a query too."""
+
+    class Relay(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            form = {"content-type": "application/x-www-form-urlencoded"}
+            query = self.path.partition("?")[2].encode()
+            answer = httpx.post(s3.environ["AWS_ENDPOINT_URL"], content=query, headers=form)
+            self.send_response(answer.status_code)
+            self.send_header("content-length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Relay) as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_the_role_of_a_workload(s3: S3, certificate: Path, tmp_path: Path) -> None:
+    """As a Kubernetes service account has it: a token that is changed into keys."""
+    token = tmp_path / "token"
+    token.write_text("a.service.account")
+    with token_service(s3, certificate) as url:
+        done = fetched(
+            s3,
+            tmp_path,
+            AWS_WEB_IDENTITY_TOKEN_FILE=str(token),
+            AWS_ROLE_ARN="arn:aws:iam::123456789012:role/reader",
+            AWS_ENDPOINT_URL_STS=url,
+            AWS_CA_BUNDLE=str(certificate),
+        )
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()).read_bytes() == b"weights"
 
