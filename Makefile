@@ -13,6 +13,10 @@ CODE := $(wildcard src tests tools bench demo examples)
 # takes longer than compiling the ones that get used, when they get used.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
 
+# Some machines forbid Python to keep what it has compiled. Then each server that a test starts
+# would compile scikit-learn anew: ten seconds instead of one.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help venv demo test check bench format lock clean
 .DELETE_ON_ERROR:
 
