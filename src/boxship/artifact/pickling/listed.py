@@ -4,8 +4,8 @@ The names are exact: a whole package is no name, since packages hold functions t
 run code (``numpy.testing._private.utils.runstring``). The list is a data file that
 ``tools/refresh_pickle_globals.py`` writes from what real estimators need.
 
-What the list promises is that no code is chosen by the file. It does not promise
-that the numbers in the file are sane.
+Harmless names can be put together to do harm: what ``conduct`` refuses. What both promise is that
+no code is chosen by the file. They do not promise that the numbers in the file are sane.
 """
 
 import json
@@ -26,7 +26,7 @@ BUILTINS: Final = frozenset(
 )  # fmt: skip
 
 FUNCTOOLS: Final = frozenset({"partial"})
-"""A call that waits. A pickle may call every listed name at once; later is no worse."""
+"""A call that waits: of a listed name, as ``conduct`` sees to. A pickle may call those at once."""
 
 FORBIDDEN_PARTS: Final = frozenset(
     {"conftest", "ctypeslib", "datasets", "distutils", "externals", "f2py", "frompyfunc", "io",

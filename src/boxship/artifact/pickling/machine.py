@@ -7,22 +7,21 @@ nothing is called. What each opcode means is pickletools' knowledge.
 
 import pickletools
 from collections.abc import Callable
-from math import prod
 from typing import Any, Final
 
+from boxship.artifact.pickling import conduct, wrapped_arrays
+from boxship.artifact.pickling.dtypes import Dtype
 from boxship.artifact.pickling.values import (
     ARRAY_WRAPPER,
     OPAQUE,
-    Dtype,
     Findings,
     Global,
     MalformedPickleError,
     Object,
-    text_keys,
+    Table,
+    Texts,
     true_name,
 )
-
-_SKIP_BYTES: Final = 1 << 20
 
 
 class Machine:
@@ -122,20 +121,31 @@ class Machine:
         self.pop_mark()
         self.stack.append(OPAQUE)
 
+    def list_to_mark(self, _: Any) -> None:
+        items = self.pop_mark()
+        self.empty_list(None)
+        self.add_items(items)
+
+    def empty_list(self, _: Any) -> None:
+        self.stack.append(Texts())
+
     def dict_to_mark(self, _: Any) -> None:
         items = self.pop_mark()
-        self.stack.append(text_keys(items))
+        self.stack.append(Table().take(items))
 
     def empty_dict(self, _: Any) -> None:
-        self.stack.append({})
+        self.stack.append(Table())
 
     def add_one(self, _: Any) -> None:
-        self.stack.pop()
-        self.changed()
+        self.add_items([self.stack.pop()])
 
     def add_to_mark(self, _: Any) -> None:
-        self.pop_mark()
-        self.changed()
+        self.add_items(self.pop_mark())
+
+    def add_items(self, items: list[Any]) -> None:
+        target = self.added_to()
+        if isinstance(target, Texts):
+            target.take(items)
 
     def set_one(self, _: Any) -> None:
         value, key = self.stack.pop(), self.stack.pop()
@@ -145,15 +155,22 @@ class Machine:
         self.set_items(self.pop_mark())
 
     def set_items(self, items: list[Any]) -> None:
-        target = self.changed()
-        if isinstance(target, dict):
-            target.update(text_keys(items))
+        target = self.added_to()
+        if isinstance(target, Table):
+            target.take(items)
 
     def changed(self) -> Any:
         """The object on top of the stack, which an opcode is about to change."""
         target = self.stack[-1]
         if isinstance(target, Global):
             self.findings.trick(f"changes {'.'.join(target.key)} itself", self.here())
+        return target
+
+    def added_to(self) -> Any:
+        """The object on top of the stack, which something is about to be added to."""
+        target = self.changed()
+        if isinstance(target, Object) and target is not OPAQUE:
+            conduct.check_addition(self.findings, target, self.here())
         return target
 
     def global_(self, _: Any) -> None:
@@ -191,24 +208,27 @@ class Machine:
         if not isinstance(args, tuple):
             self.findings.trick("computes the arguments of a call", self.here())
             return Object()
-        if function.key == ("numpy", "dtype"):
+        conduct.check_call(self.findings, function, args, self.here())
+        if function.key == _DTYPE:
             return Dtype.of(args)
         if function.key[1] in _MAKERS and args:
-            return self.make(args[0])
+            return self.make(args[0], args[1:])
         if function.key == ARRAY_WRAPPER:
             self.findings.trick("calls joblib's array wrapper", self.here())
         return Object(function.key)
 
-    def make(self, cls: Any) -> Object:
+    def make(self, cls: Any, args: Any) -> Object | Dtype:
         """An instance of ``cls`` on which nothing was called."""
         if isinstance(cls, Global):
+            if cls.key == _DTYPE:
+                return Dtype.of(args if isinstance(args, tuple) else ())
             return Object(cls.key)
         self.findings.trick("makes an instance of an object that it made itself", self.here())
         return Object()
 
     def newobj(self, _: Any) -> None:
-        self.stack.pop()
-        self.stack.append(self.make(self.stack.pop()))
+        args = self.stack.pop()
+        self.stack.append(self.make(self.stack.pop(), args))
 
     def newobj_ex(self, _: Any) -> None:
         self.stack.pop()
@@ -246,6 +266,7 @@ class Machine:
             if not target.build(state):
                 self.findings.trick("hides objects in an array of numbers", self.here())
         elif isinstance(target, Object) and target is not OPAQUE:
+            conduct.check_state(self.findings, target, state, self.here())
             parts = state if isinstance(state, tuple) and len(state) == 2 else (state,)
             if target.maker == ARRAY_WRAPPER:
                 self.build_wrapper(target, parts)
@@ -261,44 +282,14 @@ class Machine:
                 raise MalformedPickleError("an array without its description")
             wrapper.state.update(part or {})
         if self.arrays:
-            self.array(wrapper.state)
+            if self.stream.tell() < self.frame_end:
+                raise MalformedPickleError("an array begins inside a frame")
+            nested = Machine(self.findings, arrays=False)
+            wrapped_arrays.pass_over(self.findings, wrapper.state, nested.run)
             self.stack[-1] = Object(("numpy", "ndarray"))
 
-    def array(self, state: dict[str, Any]) -> None:
-        """Pass over the array that follows: raw bytes, or a nested pickle of objects."""
-        if self.stream.tell() < self.frame_end:
-            raise MalformedPickleError("an array begins inside a frame")
-        self.findings.arrays = True
-        dtype, shape = state.get("dtype"), state.get("shape")
-        if not isinstance(dtype, Dtype) or not isinstance(shape, tuple):
-            raise MalformedPickleError("an array without dtype or shape")
-        mappable = state.get("allow_mmap") is True
-        if dtype.has_object:
-            if mappable:
-                self.findings.trick("maps an array of objects", self.here())
-            Machine(self.findings, arrays=False).run()
-            return
-        if dtype.itemsize is None or not all(isinstance(n, int) and n >= 0 for n in shape):
-            raise MalformedPickleError("an array of unknown size")
-        if state.get("numpy_array_alignment_bytes") is not None:
-            self.skip(self.stream.read(1)[0])
-        self.skip(prod(shape) * dtype.itemsize)
-        self.findings.mappable |= mappable
 
-    def skip(self, count: int) -> None:
-        if self.findings.file_size is not None:
-            if count > self.findings.file_size - self.stream.tell():
-                self.stream.seek(0, 2)
-                raise MalformedPickleError("an array is cut off")
-            self.stream.seek(count, 1)
-            return
-        while count:
-            data = self.stream.read(min(count, _SKIP_BYTES))
-            if not data:
-                raise MalformedPickleError("an array is cut off")
-            count -= len(data)
-
-
+_DTYPE: Final = ("numpy", "dtype")
 _MAKERS: Final = {"_reconstructor", "__newobj__", "newObj"}
 """Functions that make an empty instance of their first argument: copyreg's, and scikit-learn's."""
 
@@ -318,8 +309,7 @@ _VALUES: Final = (
     "SHORT_BINSTRING", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8",
 )  # fmt: skip
 _OPAQUE_VALUES: Final = (
-    "FLOAT", "BINFLOAT", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8",
-    "EMPTY_LIST", "EMPTY_SET",
+    "FLOAT", "BINFLOAT", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8", "EMPTY_SET",
 )  # fmt: skip
 
 _ACTS: Final[dict[str, _Act]] = {
@@ -333,8 +323,9 @@ _ACTS: Final[dict[str, _Act]] = {
     "TUPLE2": _tuple_of(2),
     "TUPLE3": _tuple_of(3),
     "TUPLE": Machine.tuple_to_mark,
-    "LIST": Machine.opaque_to_mark,
+    "LIST": Machine.list_to_mark,
     "FROZENSET": Machine.opaque_to_mark,
+    "EMPTY_LIST": Machine.empty_list,
     "EMPTY_DICT": Machine.empty_dict,
     "DICT": Machine.dict_to_mark,
     "APPEND": Machine.add_one,

@@ -15,6 +15,7 @@ from boxship.artifact.compression import (
     open_decompressed,
 )
 from boxship.artifact.mishaps import COPY_AGAIN, unreadable
+from boxship.artifact.pickling.conduct import check_method_names
 from boxship.artifact.pickling.listed import is_listed
 from boxship.artifact.pickling.machine import Machine
 from boxship.artifact.pickling.values import Findings, MalformedPickleError, Trick
@@ -33,6 +34,19 @@ class GlobalUse:
         return f"{self.module}.{self.name} (at byte {self.offset})"
 
 
+@dataclass(frozen=True)
+class Attribute:
+    """An attribute whose value might be called: that of an instance of ``module.cls``."""
+
+    module: str
+    cls: str
+    name: str
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.module}.{self.cls} (at byte {self.offset})"
+
+
 @dataclass(frozen=True, kw_only=True)
 class PickleReport:
     """All that a pickle says about itself.
@@ -41,7 +55,7 @@ class PickleReport:
     ``size`` is in uncompressed bytes. ``sklearn_version`` is the one the first
     estimator in the file was saved with. ``joblib`` says that the arrays lie
     outside the pickle, as joblib writes them, and ``mappable`` that they can be
-    memory-mapped.
+    memory-mapped. ``attributes`` are those that might be called.
     """
 
     path: Path
@@ -52,6 +66,7 @@ class PickleReport:
     sklearn_version: str | None
     joblib: bool
     mappable: bool
+    attributes: tuple[Attribute, ...] = ()
 
     def untrusted(self, trusted_modules: Sequence[str] = ()) -> tuple[GlobalUse | Trick, ...]:
         """What nobody vouches for: neither Boxship's list nor one of ``trusted_modules``."""
@@ -79,6 +94,7 @@ def scan(path: Path) -> PickleReport:
         findings = Findings(stream, size)
         try:
             Machine(findings, arrays=True).run()
+            check_method_names(findings)
             end = stream.tell()
             if stream.read(1):
                 findings.trick("goes on after the end of the pickle", end)
@@ -96,6 +112,10 @@ def scan(path: Path) -> PickleReport:
             sklearn_version=findings.sklearn_version,
             joblib=findings.arrays,
             mappable=findings.mappable and size is not None,
+            attributes=tuple(
+                Attribute(module, cls, name, offset)
+                for ((module, cls), name), offset in findings.attributes.items()
+            ),
         )
 
 

@@ -49,7 +49,24 @@ def resolve(report: PickleReport, trusted_modules: Sequence[str], *, trust_all: 
         )
     if missing:
         raise ModelError(f"{report.path} cannot be loaded: {'; '.join(missing)}.")
+    if not trust_all:
+        _refuse_replaced_methods(report, approved)
     return approved
+
+
+def _refuse_replaced_methods(report: PickleReport, approved: Approved) -> None:
+    """An instance's own attribute would be called in place of its class's method."""
+    replaced = [
+        str(one)
+        for one in report.attributes
+        if callable(getattr(approved.get((one.module, one.cls)), one.name, None))
+    ]
+    if replaced:
+        raise UntrustedModelError(
+            f"{report.path} puts objects of its own in the place of methods: "
+            f"{', '.join(replaced)}.",
+            tip="No model is saved like this: do not load this file.",
+        )
 
 
 def _import(module: str, name: str) -> Any:

@@ -1,6 +1,5 @@
 """What the inert pickle machine works on, and what it writes down."""
 
-import re
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
@@ -53,6 +52,10 @@ class Findings:
     arrays: bool = False
     mappable: bool = False
     last_offset: int = 0
+    method_names: list[tuple[Any, str, int]] = field(default_factory=list)
+    """Values that will be taken for names of methods, where they stand, and where they were set."""
+    attributes: dict[tuple[tuple[str, str], str], int] = field(default_factory=dict)
+    """What might be called among the attributes: class and attribute → where it was set."""
 
     def trick(self, what: str, offset: int) -> None:
         self.tricks.append(Trick(what, offset))
@@ -73,48 +76,39 @@ class Object:
     state: dict[str, Any] = field(default_factory=dict)
 
 
-_DTYPE: Final = re.compile(r"[|<>=]?([biufcmMSUVO])(\d+)")
-_HAS_OBJECT: Final = 0x01
+OPAQUE: Final = Object()
+"""Stands for values that no name, dtype or shape can be made of: bytes, floats, sets."""
+
+
+class Table(dict[str, Any]):
+    """A dict's pairs whose key is text; hashing anything else could run deep into a hostile tuple.
+
+    ``odd`` says that other keys were left out.
+    """
+
+    odd = False
+
+    def take(self, items: list[Any]) -> "Table":
+        """Put in keys and values, which stand in turn in ``items``."""
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if type(key) is str:
+                self[key] = value
+            else:
+                self.odd = True
+        return self
 
 
 @dataclass(slots=True, eq=False)
-class Dtype:
-    """A numpy dtype: ``itemsize`` in bytes, ``None`` where it is not known."""
+class Texts:
+    """A list: the texts in it, and whether it holds anything else."""
 
-    kind: str
-    itemsize: int | None
-    has_object: bool
+    found: list[str] = field(default_factory=list)
+    others: bool = False
 
-    @classmethod
-    def of(cls, args: tuple[Any, ...]) -> "Dtype":
-        """What ``numpy.dtype(*args)`` would be; its state comes later."""
-        code = args[0] if args else None
-        match = _DTYPE.fullmatch(code) if isinstance(code, str) else None
-        if match is None:
-            return cls("", None, has_object=False)
-        kind, size = match[1], int(match[2])
-        return cls(kind, size * 4 if kind == "U" else size, has_object=kind == "O")
-
-    def build(self, state: Any) -> bool:
-        """Take on the state, as numpy does. False where it hides the objects among its fields."""
-        if not isinstance(state, tuple) or len(state) < 8:
-            raise MalformedPickleError("a dtype without its state")
-        _, _, _, _, fields, itemsize, _, flags = state[:8]
-        if self.kind in ("S", "U", "V") and isinstance(itemsize, int) and itemsize >= 0:
-            self.itemsize = itemsize
-        parts = [part[0] for part in fields.values() if part] if isinstance(fields, dict) else []
-        has_object = any(isinstance(part, Dtype) and part.has_object for part in parts)
-        claimed = isinstance(flags, int) and bool(flags & _HAS_OBJECT)
-        self.has_object = self.has_object or has_object or claimed
-        return claimed or not has_object
-
-
-OPAQUE: Final = Object()
-"""Stands for values that no name, dtype or shape can be made of: bytes, floats, lists, sets."""
-
-
-def text_keys(items: list[Any]) -> dict[str, Any]:
-    """The pairs whose key is text; hashing anything else could run deep into a hostile tuple."""
-    return {
-        key: value for key, value in zip(items[::2], items[1::2], strict=True) if type(key) is str
-    }
+    def take(self, items: list[Any]) -> None:
+        """Append ``items``."""
+        for item in items:
+            if type(item) is str:
+                self.found.append(item)
+            elif item is not None:
+                self.others = True

@@ -1,0 +1,116 @@
+"""What no honest pickle does with names that are each harmless.
+
+A model calls what lies in its attributes, and a few of scikit-learn's classes look up a method by
+a name that is an attribute too. So a file that chooses attributes freely would choose what runs:
+``getattr(estimator, name)(X)`` is one step from ``eval``. Each rule here is one that all
+estimators of scikit-learn keep, however they are constructed.
+"""
+
+from typing import Any, Final
+
+from boxship.artifact.pickling.listed import PACKAGES
+from boxship.artifact.pickling.values import OPAQUE, Findings, Global, Object, Table, Texts
+
+CONTAINERS: Final = frozenset(
+    {("builtins", name) for name in ("bytearray", "dict", "frozenset", "list", "set", "tuple")}
+    | {("collections", name) for name in ("Counter", "OrderedDict", "defaultdict", "deque")}
+    | {("sklearn.utils._bunch", "Bunch"), ("sklearn.utils", "Bunch"), ("sklearn.datasets.base", "Bunch")}
+)  # fmt: skip
+"""What something may be added to."""
+
+_METHOD_KEYS: Final = frozenset(
+    {"response_method", "_response_method", "stack_method", "stack_method_"}
+)
+"""Attributes that scikit-learn takes for the name of a method, and calls it."""
+
+_METHODS: Final = frozenset(
+    {"auto", "decision_function", "predict", "predict_log_proba", "predict_proba",
+     "score_samples", "transform"}
+)  # fmt: skip
+
+_PARTIAL: Final = ("functools", "partial")
+_RECONSTRUCTOR: Final = ("copyreg", "_reconstructor")
+
+
+def looks_up(key: tuple[str, str]) -> bool:
+    """Whether a class looks methods up by a name that it is constructed with."""
+    module, name = key
+    return name == "_CurveScorer" or (
+        module.endswith("metrics._scorer") and name.endswith("Scorer")
+    )
+
+
+def ours(key: tuple[str, str] | None) -> bool:
+    """Whether a name is one that Boxship's list could vouch for, not a project's own."""
+    return key is not None and key[0].partition(".")[0] in PACKAGES
+
+
+def check_addition(findings: Findings, target: Object, offset: int) -> None:
+    """Something is added to ``target``: by its ``append``, which a list's attributes cannot be."""
+    if ours(target.maker) and target.maker not in CONTAINERS:
+        findings.trick(f"adds to {_name(target)}, which is no container", offset)
+
+
+def check_call(findings: Findings, function: Global, args: tuple[Any, ...], offset: int) -> None:
+    """``function`` is called with ``args``."""
+    if looks_up(function.key):
+        findings.trick(f"calls {'.'.join(function.key)}", offset)
+    if function.key == _RECONSTRUCTOR and not all(isinstance(one, Global) for one in args[:2]):
+        findings.trick("makes an instance of an object that it made itself", offset)
+    if function.key == _PARTIAL and args:
+        _check_waiting(findings, args[0], offset)
+    for one in args:
+        if isinstance(one, Global) and looks_up(one.key) and function.key[1] not in _MAKERS:
+            findings.trick(f"passes on {'.'.join(one.key)}", offset)
+
+
+_MAKERS: Final = ("_reconstructor", "__newobj__")
+
+
+def check_state(findings: Findings, target: Object, state: Any, offset: int) -> None:
+    """``target`` is given its attributes."""
+    if not ours(target.maker):
+        return
+    if target.maker == _PARTIAL and isinstance(state, tuple) and state:
+        _check_waiting(findings, state[0], offset)
+    parts = state if isinstance(state, tuple) and len(state) == 2 else (state,)
+    for part in parts:
+        if isinstance(part, Table):
+            _check_attributes(findings, target, part, offset)
+        elif isinstance(part, Object) and part.maker in CONTAINERS:
+            findings.trick(f"takes the attributes of {_name(target)} from an object", offset)
+
+
+def _check_waiting(findings: Findings, function: Any, offset: int) -> None:
+    if not isinstance(function, Global) or looks_up(function.key):
+        findings.trick("calls an object that it made itself, later", offset)
+
+
+def _check_attributes(findings: Findings, target: Object, table: Table, offset: int) -> None:
+    if table.odd:
+        findings.trick(f"names an attribute of {_name(target)} by an object", offset)
+    for key, value in table.items():
+        if key.startswith("__") and key.endswith("__"):
+            findings.trick(f"sets {key} of {_name(target)}", offset)
+        if key in _METHOD_KEYS and value is not None:
+            findings.method_names.append((value, f"{_name(target)}.{key}", offset))
+        if isinstance(value, Global) and looks_up(value.key):
+            findings.trick(f"passes on {'.'.join(value.key)}", offset)
+        if isinstance(value, Global | Object) and value is not OPAQUE and target.maker is not None:
+            findings.attributes.setdefault((target.maker, key), offset)
+
+
+def check_method_names(findings: Findings) -> None:
+    """At the end, since a list may grow after it has become an attribute."""
+    for value, where, offset in findings.method_names:
+        texts = [value] if isinstance(value, str) else value
+        if isinstance(texts, Texts):
+            texts = [*texts.found, *([object()] if texts.others else [])]
+        if not isinstance(texts, list | tuple) or not all(
+            isinstance(one, str) and one in _METHODS for one in texts if one is not None
+        ):
+            findings.trick(f"names no method of a prediction in {where}", offset)
+
+
+def _name(target: Object) -> str:
+    return ".".join(target.maker or ("an object",))
