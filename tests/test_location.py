@@ -53,6 +53,7 @@ def test_a_digest_is_no_part_of_the_address(text: str) -> None:
     [
         ("file://host/churn.pkl", "expected file:///… with three slashes"),
         ("ftp://host/churn.pkl", "expected a path, file:///…, s3://"),
+        ("https://user:half/other@host/churn.pkl", "write %2F"),
         ("s3:///churn.pkl", "expected a bucket or a host after s3://, found none"),
         ("hf://name", "expected hf://org/name"),
         ("s3://bucket/churn.pkl@sha256:abc", "expected @sha256: and 64 hex digits"),

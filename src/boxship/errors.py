@@ -17,6 +17,8 @@ EXIT_UNTRUSTED = 4
 EXIT_ADDRESS = 5
 EXIT_FETCH = 6
 EXIT_DIGEST = 7
+EXIT_PIPE = 141
+"""A pipe that nobody reads any more: 128 and SIGPIPE's number."""
 EXIT_INTERRUPTED = 130
 """Ctrl-C, as shells count it: 128 and the signal's number."""
 

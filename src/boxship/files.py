@@ -1,8 +1,13 @@
 """Small files that are written whole or not at all, and what makes a write last."""
 
+import ctypes
 import os
 import tempfile
 from pathlib import Path
+
+# Of Linux: fcntl.h and linux/fs.h.
+_HERE = -100
+_EXCHANGE = 2
 
 
 def write_whole(file: Path, text: str) -> None:
@@ -19,6 +24,22 @@ def write_whole(file: Path, text: str) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def put_in_place(source: Path, target: Path) -> None:
+    """Rename ``source`` to ``target``; a folder there is exchanged for it in the same step.
+
+    What was there is then where ``source`` was. Raises ``OSError``.
+    """
+    if not target.is_dir() and not (source.is_dir() and target.exists()):
+        source.replace(target)
+        return
+    # Python's rename replaces no folder that has something in it.
+    libc = ctypes.CDLL(None, use_errno=True)
+    paths = os.fsencode(source), os.fsencode(target)
+    if libc.renameat2(_HERE, paths[0], _HERE, paths[1], _EXCHANGE) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(target))
 
 
 def sync(path: Path) -> None:

@@ -3,11 +3,12 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _PINNED = re.compile(r"(?P<place>.+)@(?P<digest>sha256:.*)", re.DOTALL)
 _SIGNED = re.compile(r"\?.*(sig|signature|token|credential)=", re.IGNORECASE)
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]]*)(:[0-9]*)?")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HUB = re.compile(r"(?P<repository>[^/@]+/[^/@]+)(@(?P<revision>[^/]+))?(/(?P<file>.*))?")
 
@@ -68,7 +69,12 @@ class Location:
         if self.store != HTTP:
             return ()
         user, _, _ = parts.netloc.rpartition("@")
-        return tuple(filter(None, [user, unquote(user), parts.password, parts.query]))
+        password = parts.password or ""
+        values = [value for _, value in parse_qsl(parts.query, keep_blank_values=True)]
+        raw = [pair.partition("=")[2] for pair in parts.query.split("&")]
+        found = [user, unquote(user), password, unquote(password), parts.query, *values, *raw]
+        # One or two letters are no secret, and stand in every sentence.
+        return tuple(sorted({one for one in found if len(one) > 2}, key=len, reverse=True))
 
 
 def shown(text: str) -> str:
@@ -81,6 +87,9 @@ def shown(text: str) -> str:
     scheme = match[1].lower()
     netloc, slash, rest = place.partition("://")[2].partition("/")
     user, _, host = netloc.rpartition("@")
+    if not _HOST.fullmatch(host) and _STORES.get(scheme) != AZURE:
+        # What should have been a host: as likely the first half of a password.
+        return f"{match[1]}://…"
     if ":" in user or _STORES.get(scheme) != AZURE:
         netloc = host
     if _STORES.get(scheme) == HTTP or _SIGNED.search(rest):
@@ -123,11 +132,23 @@ def parse(text: str) -> Location:
     if scheme == "file":
         host, slash, path = place[len("file://") :].partition("/")
         if host not in ("", "localhost") or not slash:
-            raise ValueError(f"expected file:///… with three slashes, found {place!r}")
+            raise ValueError(f"expected file:///… with three slashes, found {shown(place)!r}")
         return Location(path=f"/{path}", digest=digest)
     if scheme not in _STORES:
         raise ValueError(f"expected {SCHEMES}, found {scheme}://")
     location = Location(store=_STORES[scheme], url=place, digest=digest)
+    _check(location, scheme)
+    return location
+
+
+def _check(location: Location, scheme: str) -> None:
+    """Raises ``ValueError`` where the address is one that no store could have."""
+    place = location.url
+    if location.store == HTTP and shown(place).endswith("://…"):
+        raise ValueError(
+            f"expected {scheme}://host/path, found no host; write %2F, %3A and %40 for '/', ':' "
+            "and '@' in a password"
+        )
     if location.store != HTTP and shown(place) != place:
         raise ValueError(
             "expected no credentials in the address, found some: a store's come from the "
@@ -137,4 +158,3 @@ def parse(text: str) -> Location:
         hub_place(place)
     elif not urlsplit(place).hostname:
         raise ValueError(f"expected a bucket or a host after {scheme}://, found none")
-    return location

@@ -1,13 +1,14 @@
 """The folder of fetched models."""
 
 import os
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from boxship.artifact.cache import Cache, Cached, default_folder, default_limit
-from boxship.errors import UsageError
+from boxship.errors import FetchError, UsageError
 
 NAMES = {"a": "sha256:" + "a" * 64, "b": "sha256:" + "b" * 64, "c": "sha256:" + "c" * 64}
 
@@ -17,7 +18,13 @@ def kept(cache: Cache, name: str, size: int = 10) -> Cached:
     with cache.arriving(source) as folder:
         (folder / name).write_bytes(b"x" * size)
         return cache.keep(
-            folder / name, NAMES[name], name=name, size=size, source=source, identity="1"
+            folder / name,
+            NAMES[name],
+            name=name,
+            size=size,
+            source=source,
+            address=source,
+            identity="1",
         )
 
 
@@ -39,8 +46,8 @@ def test_what_is_kept_is_found(cache: Cache) -> None:
     found = cache.find(NAMES["a"])
     assert found is not None
     assert (found.path, found.size, found.source) == (model.path, 10, "s3://models/a")
-    assert cache.digest_of("s3://models/a", "1") == NAMES["a"]
-    assert cache.digest_of("s3://models/a", "2") == ""
+    assert cache.known_digest("s3://models/a", "1") == NAMES["a"]
+    assert cache.known_digest("s3://models/a", "2") == ""
 
 
 def test_keeping_twice_changes_nothing(cache: Cache) -> None:
@@ -87,6 +94,37 @@ def test_half_a_record_is_no_model(cache: Cache) -> None:
     assert cache.find(NAMES["a"]) is None
     assert cache.entries() == []
     assert kept(cache, "a").path.exists()
+
+
+def test_a_model_that_somebody_holds_is_not_pruned(cache: Cache) -> None:
+    kept(cache, "a")
+    kept(cache, "b")
+    held = [cache.hold(NAMES["a"]), cache.hold(NAMES["a"])]
+    for hold in held:
+        assert [one.path.name for one in cache.prune(0)] in (["b"], [])
+        assert cache.find(NAMES["a"]) is not None
+        assert hold is not None
+        hold.close()
+    assert [one.path.name for one in cache.prune(0)] == ["a"]
+
+
+def test_a_temporary_folder_that_another_may_write_to_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    # Root may write everywhere, or so the system says.
+    monkeypatch.setattr("boxship.artifact.cache._writable", lambda _: False)
+    nowhere = {"HOME": "/nonexistent"}
+    folder = default_folder(nowhere)
+    assert folder.parent == tmp_path
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o777)
+    with pytest.raises(FetchError, match="found another's"):
+        default_folder(nowhere)
+    folder.rmdir()
+    folder.symlink_to("/tmp")
+    with pytest.raises(FetchError, match="found another's"):
+        default_folder(nowhere)
 
 
 def test_the_default_folder(tmp_path: Path) -> None:

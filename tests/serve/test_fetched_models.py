@@ -6,6 +6,8 @@ import importlib
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -99,6 +101,41 @@ def test_a_worker_is_replaced_only_while_the_bytes_are_the_same(
         answer = server.client.post("/predict", json={"feature_1": 1, "feature_2": 0})
         assert answer.status_code == 200, answer.text
         assert answer.json()["value"] == pytest.approx(1.0)
+
+
+def test_a_model_in_use_is_not_pruned_and_one_that_has_gone_is_fetched_again(
+    serve: Serve, s3: S3, tmp_path: Path
+) -> None:
+    environ = {**s3.environ, "BOXSHIP_CACHE": str(tmp_path / "cache")}
+    server = serve("s3://models/churn.joblib", "--drain-delay", "0", environ=environ)
+    assert "kept churn.joblib" in pruned(environ)
+    for removed in (False, True):
+        if removed:
+            shutil.rmtree(tmp_path / "cache" / "models")
+        (old,) = server.worker_pids()
+        os.kill(old, signal.SIGKILL)
+        wait_until(lambda old=old: server.worker_pids() not in ([], [old]))  # type: ignore[misc]
+        server.wait_until_ready()
+        answer = server.client.post("/predict", json={"feature_1": 1, "feature_2": 0})
+        assert answer.json()["value"] == pytest.approx(1.0)
+    assert server.stop() == 0
+    assert "removed churn.joblib" in pruned(environ)
+
+
+def pruned(environ: dict[str, str]) -> str:
+    argv = [sys.executable, "-m", "boxship", "cache", "prune"]
+    return subprocess.check_output(argv, env={**os.environ, **environ}, text=True)
+
+
+def test_a_folder_of_files_is_refused_before_it_is_fetched(
+    serve: Serve, s3: S3, tmp_path: Path
+) -> None:
+    for name in ("model.onnx", "config.json"):
+        s3.put(f"repository/{name}", b"x")
+    environ = {**s3.environ, "BOXSHIP_CACHE": str(tmp_path / "cache")}
+    server = serve("s3://models/repository", ready=False, environ=environ)
+    assert server.process.wait(60) == EXIT_FETCH
+    assert "found a folder of 2: config.json, model.onnx" in server.log
 
 
 REPLACES_ITSELF = """

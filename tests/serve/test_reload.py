@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import joblib
 import numpy as np
 import pytest
@@ -121,6 +122,37 @@ def test_a_new_object_is_noticed(serve: Serve, s3: S3, tmp_path: Path) -> None:
     assert value(server) == 1.0
     s3.put("churn.joblib", save(tmp_path / "churn.joblib", 2.0))
     wait_until(lambda: value(server) == 2.0, server)
+
+
+def test_a_file_that_changes_is_noticed_too(serve: Serve, tmp_path: Path) -> None:
+    save(tmp_path / "churn.joblib", 1.0)
+    server = serve("churn.joblib", "--watch", "0.2", "--drain-delay", "0")
+    save(tmp_path / "churn.joblib", 2.0)
+    wait_until(lambda: value(server) == 2.0, server)
+    wait_until(lambda: reloads(server) == {"succeeded": 1.0}, server)
+
+
+def test_a_model_that_changes_again_during_a_reload_reaches_every_worker(
+    serve: Serve, tmp_path: Path
+) -> None:
+    """Two models never go on to answer side by side."""
+    save(tmp_path / "churn.joblib", 1.0)
+    server = serve("churn.joblib", "--workers", "3", "--drain-delay", "0")
+    wait_until(lambda: '"workers":"3/3"' in server.log, server)
+    before = set(server.worker_pids())
+    save(tmp_path / "churn.joblib", 2.0)
+    server.process.send_signal(signal.SIGHUP)
+    # The first new worker is there; the others are still to come.
+    wait_until(lambda: server.log.count('"message":"ready"') > 3, server)
+    save(tmp_path / "churn.joblib", 3.0)
+    wait_until(lambda: '"message":"reloaded"' in server.log, server)
+    wait_until(lambda: len(server.worker_pids()) == 3, server)
+    assert not before & set(server.worker_pids())
+    answers = set()
+    for _ in range(24):
+        with httpx.Client(base_url=server.url) as client:
+            answers.add(round(client.post("/predict", json=ROW).json()["value"], 6))
+    assert len(answers) == 1, server.log
 
 
 def test_a_stop_during_a_reload_is_a_stop(serve: Serve, tmp_path: Path) -> None:

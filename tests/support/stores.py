@@ -279,6 +279,12 @@ class Site:
     port: int = 0
     after: Mapping[int, tuple[str, bytes]] = field(default_factory=dict)
     """From the n-th request on, this file has this content."""
+    dated: bool = True
+    """Answers say when the file was changed."""
+    head_is_empty: bool = False
+    """HEAD has a length of 0, as of servers that make their answers as they go."""
+    says: bytes = b""
+    """The body of an answer of denial."""
 
     @property
     def url(self) -> str:
@@ -308,9 +314,9 @@ class _Pages(http.server.BaseHTTPRequestHandler):
         made.requests.append((self.command, self.path, self.headers.get("authorization", "")))
         if change := made.after.get(len(made.requests)):
             made.files[change[0]] = change[1]
-        path = self.path.partition("?")[0]
+        path = self.path if self.path in made.files else self.path.partition("?")[0]
         if made.denies:
-            self.say(made.denies, b"")
+            self.say(made.denies, made.says)
         elif made.failures:
             made.failures -= 1
             self.say(503, b"")
@@ -323,7 +329,10 @@ class _Pages(http.server.BaseHTTPRequestHandler):
         return content[start : min(end, len(content) - self.site.short)]
 
     def give(self, content: bytes | Zeros, tag: str | None) -> None:
-        fields = {"last-modified": "Fri, 27 Nov 2026 06:00:00 GMT"}
+        fields = {"last-modified": "Fri, 27 Nov 2026 06:00:00 GMT"} if self.site.dated else {}
+        if self.command == "HEAD" and self.site.head_is_empty:
+            self.say(200, b"", fields)
+            return
         if tag is not None:
             fields["etag"] = tag
         match = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("range", ""))

@@ -6,11 +6,13 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 from boxship import contract
 from boxship.errors import FetchError, UsageError
@@ -43,13 +45,14 @@ class _About:
 def default_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """``BOXSHIP_CACHE``, else the user's cache folder, else one in the temporary folder.
 
-    The last is for containers whose root nobody may write to.
+    The last is for containers whose root nobody may write to. Raises ``FetchError`` where
+    somebody else has made it.
     """
     if given := environ.get(contract.CACHE_VARIABLE):
         return Path(given)
     base = environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or "/nonexistent") / ".cache"
     folder = Path(base) / _NAME
-    return folder if _writable(folder) else Path(tempfile.gettempdir()) / f"{_NAME}-{os.getuid()}"
+    return folder if _writable(folder) else _temporary(f"{_NAME}-{os.getuid()}")
 
 
 def default_limit(environ: Mapping[str, str] = os.environ) -> int | None:
@@ -66,6 +69,20 @@ def default_limit(environ: Mapping[str, str] = os.environ) -> int | None:
             f"found {given!r}"
         ) from None
     return limit
+
+
+def _temporary(name: str) -> Path:
+    """A folder of this user's own where everybody may make folders of any name."""
+    folder = Path(tempfile.gettempdir()) / name
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise FetchError(
+            f"{folder}: expected a folder that this user alone may write to, found another's.",
+            tip=f"Remove it, or set {contract.CACHE_VARIABLE} to a folder of your own.",
+        )
+    return folder
 
 
 def _writable(folder: Path) -> bool:
@@ -101,25 +118,25 @@ class Cache:
             os.utime(self._about_file(digest))
         return Cached(digest, path, about.size, about.source, time.time())
 
-    def digest_of(self, source: str, identity: str) -> str:
-        """The digest of what once came from ``source`` with this ``identity``; "" if none did.
+    def known_digest(self, address: str, identity: str) -> str:
+        """The digest of what once came from ``address`` with this ``identity``; "" if none did.
 
         No ``identity`` is nobody's.
         """
         if not identity:
             return ""
         try:
-            return (self._known / _key(source, identity)).read_text()
+            return (self._known / _key(address, identity)).read_text()
         except OSError:
             return ""
 
     @contextlib.contextmanager
-    def arriving(self, source: str) -> Iterator[Path]:
-        """A folder for what comes from ``source``; one process at a time has it.
+    def arriving(self, address: str) -> Iterator[Path]:
+        """A folder for what comes from ``address``; one process at a time has it.
 
         What an earlier one has left is in it. Raises ``FetchError`` where nothing can be written.
         """
-        key = _key(source)
+        key = _key(address)
         folder = self._partial / key
         try:
             for needed in (self._models, self._known, self._locks, folder):
@@ -138,9 +155,20 @@ class Cache:
             yield folder
 
     def keep(
-        self, whole: Path, digest: str, *, name: str, size: int, source: str, identity: str
+        self,
+        whole: Path,
+        digest: str,
+        *,
+        name: str,
+        size: int,
+        source: str,
+        address: str,
+        identity: str,
     ) -> Cached:
-        """Move ``whole`` in under its digest. One that is there already is left to its readers."""
+        """Move ``whole`` in under its digest. One that is there already is left to its readers.
+
+        ``source`` is ``address`` as it may be shown, and all of it that is written down.
+        """
         holder = self._models / _file_name(digest)
         with self._locked(digest):
             found = self.find(digest)
@@ -157,7 +185,7 @@ class Cache:
                 write_whole(self._about_file(digest), json.dumps(asdict(about)))
                 found = Cached(digest, holder / name, size, source, time.time())
         if identity:
-            write_whole(self._known / _key(source, identity), digest)
+            write_whole(self._known / _key(address, identity), digest)
         return found
 
     def entries(self) -> Sequence[Cached]:
@@ -175,7 +203,7 @@ class Cache:
     def prune(self, most_bytes: int, *, spare: Sequence[str] = ()) -> Sequence[Cached]:
         """Remove models, the longest unused first, until the rest fits; those that were removed.
 
-        ``spare`` are digests that stay. Files that a process has open or mapped stay readable to it.
+        ``spare`` are digests that stay, and so do models that a process holds.
         """
         entries = self.entries()
         left = sum(one.size for one in entries)
@@ -183,11 +211,32 @@ class Cache:
         for one in reversed(entries):
             if left <= most_bytes:
                 break
-            if one.digest not in spare:
-                self.remove(one)
+            if one.digest not in spare and self._remove_unused(one):
                 removed.append(one)
                 left -= one.size
         return removed
+
+    def hold(self, digest: str) -> IO[bytes] | None:
+        """Have nobody prune the model while the answer is open; None where nobody could.
+
+        That is where the cache is only read.
+        """
+        try:
+            held = self._use_file(digest).open("ab")
+        except OSError:
+            return None
+        fcntl.flock(held, fcntl.LOCK_SH)
+        return held
+
+    def _remove_unused(self, model: Cached) -> bool:
+        """Remove a model, unless a process holds it; whether it is gone."""
+        with self._use_file(model.digest).open("ab") as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            self.remove(model)
+            return True
 
     def remove(self, model: Cached) -> None:
         """Forget a model. It is first no model any more, and then gone."""
@@ -221,6 +270,9 @@ class Cache:
         with (self._locks / _file_name(digest)).open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+    def _use_file(self, digest: str) -> Path:
+        return self._locks / f"{_file_name(digest)}.use"
 
     def _about_file(self, digest: str) -> Path:
         return self._models / f"{_file_name(digest)}.json"

@@ -1,27 +1,35 @@
 """A model from wherever it lies into the cache: verified while it comes, whole or not at all."""
 
 import asyncio
-import contextlib
 import errno
 import fcntl
+import hashlib
+import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from boxship.artifact.cache import Cache, Cached
 from boxship.artifact.digest import digest as digest_of, of_files
 from boxship.artifact.room import expect_room
-from boxship.errors import BoxshipError, DigestError, FetchError
-from boxship.files import sync
+from boxship.errors import BoxshipError, DigestError, FetchError, ModelError
+from boxship.files import put_in_place, sync
 from boxship.location import Location
 
+if TYPE_CHECKING:
+    from boxship.artifact.remote.listing import Entry
+
+_SHOWN = 8
 _TRIES = 3
 """An object that is replaced while it is read is read anew, so often."""
-_JOURNAL = "listing.json"
-_FILES = "files"
+_ANEW = "anew"
+_OWN_CACHE = ".boxship-fetch"
+
+logger = logging.getLogger("boxship.fetch")
 
 
 @dataclass(frozen=True)
@@ -54,22 +62,24 @@ class Fetched:
 class Fetch:
     """Brings models into ``cache``. ``told`` hears of progress, whenever the percentage grows.
 
-    A cache of more than ``most_bytes`` is pruned afterwards; the model that was asked for stays,
-    and the one with the digest ``spare``.
+    A cache of more than ``most_bytes`` is pruned afterwards; the model that was asked for stays.
+    ``single`` says that a folder would be of no use: it is refused before any of it is read.
     """
 
     cache: Cache
     allow_http: bool = False
     most_bytes: int | None = None
-    spare: str = ""
+    single: bool = False
     told: Callable[[Progress], None] = lambda _: None
 
     def __call__(self, location: Location) -> Fetched:
         """The model at ``location``. Blocks until it is here whole. Raises ``FetchError``."""
         fetched = self._fetched(location)
         if self.most_bytes is not None:
-            with contextlib.suppress(OSError):  # a cache that is only read
-                self.cache.prune(self.most_bytes, spare=(fetched.model.digest, self.spare))
+            try:
+                self.cache.prune(self.most_bytes, spare=(fetched.model.digest,))
+            except OSError as error:
+                logger.warning("the cache stays larger than allowed: %s", error)
         return fetched
 
     def _fetched(self, location: Location) -> Fetched:
@@ -90,7 +100,7 @@ class Fetch:
         began = monotonic()
         for left in reversed(range(_TRIES)):
             try:
-                with self.cache.arriving(str(location)) as folder:
+                with self.cache.arriving(location.url) as folder:
                     return asyncio.run(self._bring(location, folder, began))
             except mishaps.ReplacedError as error:
                 if not left:
@@ -116,10 +126,11 @@ class Fetch:
             raise mishaps.in_words(error, location) from error
 
     def into(self, folder: Path, location: Location) -> Fetched:
-        """The same, into ``folder`` under the model's own name, for which the cache is a part of it.
+        """The same, into ``folder`` under the model's own name, without the cache.
 
         What has that name there is replaced. One process at a time works in ``folder``.
         """
+        own = Cache(folder / _OWN_CACHE)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             handle = os.open(folder, os.O_RDONLY)
@@ -131,16 +142,14 @@ class Fetch:
             ) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            fetched = self(location)
+            fetched = replace(self, cache=own, most_bytes=None)(location)
             model = fetched.model
             path = folder / model.path.name
-            if path.is_dir() or (path.exists() and model.path.is_dir()):
-                path.rename(model.path.parent / ".replaced")
-            model.path.replace(path)
+            put_in_place(model.path, path)
             os.fsync(handle)
-            shutil.rmtree(self.cache.folder, ignore_errors=True)
+            shutil.rmtree(own.folder, ignore_errors=True)
         except OSError as error:
-            raise _disk_error(error, self.cache) from error
+            raise _disk_error(error, own) from error
         finally:
             os.close(handle)
         return replace(fetched, model=replace(model, path=path))
@@ -148,10 +157,14 @@ class Fetch:
     def _kept(self, digest: str) -> Cached | None:
         """The model with this digest, if it is here and its bytes still are what they were."""
         kept = self.cache.find(digest)
-        if kept is not None and digest_of(kept.path) != digest:
-            self.cache.remove(kept)
+        try:
+            if kept is None or digest_of(kept.path) == digest:
+                return kept
+        except ModelError:
+            # Somebody has pruned it meanwhile.
             return None
-        return kept
+        self.cache.remove(kept)
+        return None
 
     async def _bring(self, location: Location, folder: Path, began: float) -> Fetched:
         from boxship.artifact.remote import listing as remote, transfer
@@ -159,17 +172,13 @@ class Fetch:
 
         listing = await remote.read(location, allow_http=self.allow_http)
         identity = listing.identity()
-        source = str(location)
-        known = self.cache.digest_of(source, identity)
+        if self.single and listing.is_folder:
+            raise _too_many(location, listing.entries)
+        known = self.cache.known_digest(location.url, identity)
         if known and (kept := self._kept(known)):
             _expect(location, known)
             return Fetched(kept, identity=identity)
-        files = folder / _FILES
-        journal = folder / _JOURNAL
-        if not identity or _read(journal) != identity:
-            shutil.rmtree(files, ignore_errors=True)
-            journal.write_text(identity, encoding="utf-8")
-        files.mkdir(exist_ok=True)
+        files = _room_for(identity, folder)
         here = sum(one.stat().st_size for one in files.rglob("*") if one.is_file())
         expect_room(self.cache.folder, listing.size - here)
         meter = _Meter(listing.size, self.told)
@@ -187,11 +196,11 @@ class Fetch:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = {one.name: group.create_task(bring(one)) for one in listing.entries}
-        except BaseExceptionGroup as group_error:
-            error = group_error.exceptions[0]
-            if isinstance(error, ReplacedError):
-                shutil.rmtree(folder, ignore_errors=True)
-            raise error from None
+        except BaseExceptionGroup as group:
+            replaced, others = group.split(ReplacedError)
+            if replaced is not None:
+                raise replaced.exceptions[0] from None
+            raise (others or group).exceptions[0] from None
         hexes = {name: task.result() for name, task in tasks.items()}
         single = next(iter(hexes))
         digest = of_files(hexes) if listing.is_folder else f"sha256:{hexes[single]}"
@@ -203,7 +212,13 @@ class Fetch:
         whole = files if listing.is_folder else files / single
         name = location.name if listing.is_folder else single
         kept = self.cache.keep(
-            whole, digest, name=name, size=listing.size, source=source, identity=identity
+            whole,
+            digest,
+            name=name,
+            size=listing.size,
+            source=str(location),
+            address=location.url,
+            identity=identity,
         )
         shutil.rmtree(folder, ignore_errors=True)
         return Fetched(kept, listing.size - here, monotonic() - began, identity)
@@ -231,11 +246,29 @@ def _expect(location: Location, digest: str) -> None:
         raise DigestError(location, location.digest, digest)
 
 
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError:
-        return ""
+def _room_for(identity: str, folder: Path) -> Path:
+    """Where the files of one object arrive: what came of another one goes, never into this one.
+
+    Raises ``OSError``.
+    """
+    name = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
+    files = folder / (name if identity else _ANEW)
+    for other in folder.iterdir():
+        if other != files or not identity:
+            shutil.rmtree(other) if other.is_dir() else other.unlink()
+    files.mkdir(exist_ok=True)
+    return files
+
+
+def _too_many(location: Location, entries: Sequence["Entry"]) -> FetchError:
+    names = [entry.name for entry in entries[:_SHOWN]]
+    more = f", and {len(entries) - _SHOWN} more" if len(entries) > _SHOWN else ""
+    base = str(location).rstrip("/")
+    return FetchError(
+        f"{location}: expected one model file, found a folder of {len(entries)}: "
+        f"{', '.join(names)}{more}.",
+        tip=f"Name the file, such as {base}/{names[0]}, or have a service load the folder.",
+    )
 
 
 def _disk_error(error: OSError, cache: Cache) -> FetchError:

@@ -53,13 +53,17 @@ def examine(
         raise unreadable(path, error) from error
 
 
-def check_stamp(path: Path, stamp: str) -> None:
-    """Raises ``ModelError`` where a file of the model was replaced or changed since ``examine``."""
+def stamp_of(path: Path) -> str:
+    """What changes when a file of the model is replaced or changed. Raises ``ModelError``."""
     try:
-        same = _stamp(_files(path, _beside(path))) == stamp
+        return _stamp(_files(path, _beside(path)))
     except OSError as error:
         raise unreadable(path, error) from error
-    if not same:
+
+
+def check_stamp(path: Path, stamp: str) -> None:
+    """Raises ``ModelError`` where a file of the model was replaced or changed since ``examine``."""
+    if stamp_of(path) != stamp:
         raise ModelError(
             f"{path}: expected the bytes whose digest was taken, found the file changed since.",
             tip="Replace a model before the server starts, or have it reload with SIGHUP.",

@@ -83,6 +83,7 @@ def run_prune(arguments: argparse.Namespace) -> int:
     cache = Cache(default_folder())
     try:
         removed = cache.prune(most)
+        left = cache.entries()
         freed = sum(one.size for one in removed) + cache.clear_partial()
     except OSError as error:
         raise FetchError(
@@ -90,6 +91,9 @@ def run_prune(arguments: argparse.Namespace) -> int:
         ) from error
     for one in removed:
         print(f"removed {one.path.name}  {sizes.shown(one.size)}  {one.digest}")
+    if sum(one.size for one in left) > most:
+        for one in left:
+            print(f"kept {one.path.name}  {sizes.shown(one.size)}  a running server has it in use")
     print(f"{sizes.shown(freed)} freed")
     return 0
 

@@ -47,16 +47,14 @@ def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Fetch, and print where the model is."""
     location = _location(arguments.location, arguments.digest)
-    to = Path(arguments.to) if arguments.to else None
-    meter = Meter()
-    fetch = Fetch(
-        cache=Cache(default_folder() if to is None else to / ".boxship-fetch"),
-        allow_http=arguments.allow_http,
-        most_bytes=default_limit() if to is None else None,
-        told=meter,
-    )
-    fetched = fetch(location) if to is None else fetch.into(to, location)
-    meter.end()
+    with Meter() as meter:
+        fetch = Fetch(
+            cache=Cache(default_folder()),
+            allow_http=arguments.allow_http,
+            most_bytes=default_limit(),
+            told=meter,
+        )
+        fetched = fetch.into(Path(arguments.to), location) if arguments.to else fetch(location)
     print(_summary(fetched), file=sys.stderr)
     print(fetched.model.path)
     return 0

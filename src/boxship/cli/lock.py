@@ -57,15 +57,14 @@ def run(arguments: argparse.Namespace) -> int:
             tip='Name it in boxship.toml: model = "…"',
         )
     if found.source is not None:
-        meter = Meter()
-        fetch = Fetch(
-            cache=Cache(default_folder()),
-            most_bytes=default_limit(),
-            allow_http=arguments.allow_http or found.serve.allow_http,
-            told=meter,
-        )
-        model = fetch(found.source).model
-        meter.end()
+        with Meter() as meter:
+            fetch = Fetch(
+                cache=Cache(default_folder()),
+                most_bytes=default_limit(),
+                allow_http=arguments.allow_http or found.serve.allow_http,
+                told=meter,
+            )
+            model = fetch(found.source).model
         digest, size = model.digest, model.size
     else:
         examined = model_file.examine(Path(str(found.model_path)), expected=found.model_digest)

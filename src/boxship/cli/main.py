@@ -1,12 +1,13 @@
 """``boxship``: one command, a verb each; the one place that prints errors."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 import boxship
 from boxship.cli import cache, convert, fetch, lock, serve
-from boxship.errors import EXIT_INTERRUPTED, BoxshipError
+from boxship.errors import EXIT_INTERRUPTED, EXIT_PIPE, BoxshipError
 
 _EPILOG = """\
 example:
@@ -39,10 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     try:
         code: int = arguments.run(arguments)
+        sys.stdout.flush()
     except BoxshipError as error:
         for line in [*error.message.splitlines(), *error.tip.splitlines()]:
             print(f"boxship: {line}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever reads our output, such as `head`, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_PIPE
     return code

@@ -1,6 +1,7 @@
 """How far a fetch has come, on standard error."""
 
 import sys
+from typing import Self
 
 from boxship.artifact.fetch import Progress
 from boxship.cli import sizes
@@ -23,7 +24,10 @@ class Meter:
             self._tenth = progress.percent // 10
             print(f"{progress.percent} % ({text})", file=sys.stderr, flush=True)
 
-    def end(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Leave the terminal's line as it was."""
         if self._shown:
             print("\r\033[K", end="", file=sys.stderr, flush=True)

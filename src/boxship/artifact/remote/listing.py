@@ -80,15 +80,17 @@ async def _entry(store: Any, key: str, name: str) -> Entry:
 
 async def _web_entry(store: Any, key: str, name: str) -> Entry:
     """The same of a web server, which may know no HEAD: nor does an address presigned for GET."""
-    try:
-        return await _entry(store, key, name)
-    except (MissingError, exceptions.BaseError):
-        with asking():
-            try:
-                result = await obstore.get_async(store, key, options={"range": (0, 1)})
-            except exceptions.NotSupportedError:
-                result = await obstore.get_async(store, key)
-            meta = result.meta
+    with contextlib.suppress(MissingError, exceptions.BaseError):
+        entry = await _entry(store, key, name)
+        # Servers that make their answers as they go say 0 where they mean that they do not know.
+        if entry.size:
+            return entry
+    with asking():
+        try:
+            result = await obstore.get_async(store, key, options={"range": (0, 1)})
+        except (exceptions.BaseError, FileNotFoundError):
+            result = await obstore.get_async(store, key)
+        meta = result.meta
     return Entry(name, key, int(meta["size"]), tag_of(meta))
 
 

@@ -13,8 +13,9 @@ _CREDENTIALS = {
     S3: "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, a web identity "
     "(AWS_WEB_IDENTITY_TOKEN_FILE), and the instance's or container's own role",
     GCS: "GOOGLE_APPLICATION_CREDENTIALS, gcloud's own login, and the instance's metadata",
-    AZURE: "AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_KEY, "
-    "a workload identity (AZURE_FEDERATED_TOKEN_FILE), and the managed identity",
+    AZURE: "AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_ACCOUNT with AZURE_STORAGE_KEY or "
+    "AZURE_STORAGE_SAS_TOKEN, a service principal (AZURE_CLIENT_ID), a workload identity "
+    "(AZURE_FEDERATED_TOKEN_FILE), and the managed identity",
     HTTP: "user:password@ in the address",
     HUB: "HF_TOKEN",
 }

@@ -152,13 +152,21 @@ def _azure(parts: SplitResult, environ: Mapping[str, str]) -> tuple[Any, str]:
     config: dict[str, str] = {
         ours: environ[theirs] for theirs, ours in _AZURE_NAMES.items() if environ.get(theirs)
     }
-    for pair in environ.get("AZURE_STORAGE_CONNECTION_STRING", "").split(";"):
-        name, _, value = pair.strip().partition("=")
-        if name in _CONNECTION_NAMES and value:
-            config[_CONNECTION_NAMES[name]] = value
+    told = dict(
+        pair.strip().partition("=")[::2]
+        for pair in environ.get("AZURE_STORAGE_CONNECTION_STRING", "").split(";")
+    )
+    config |= {ours: told[theirs] for theirs, ours in _CONNECTION_NAMES.items() if told.get(theirs)}
+    suffix = told.get("EndpointSuffix", "")
+    if told.get("UseDevelopmentStorage") == "true":
+        config["use_emulator"] = "true"
     container, _, host = parts.netloc.rpartition("@")
     if container:
         # abfs://container@account.dfs.core.windows.net/path, as Hadoop and Spark write it.
-        config["account_name"] = host.partition(".")[0]
-        return config, container
-    return config, parts.netloc
+        account, _, rest = host.partition(".")
+        config["account_name"] = account
+        suffix = rest.partition(".")[2] or suffix
+    if suffix and "endpoint" not in config and config.get("account_name"):
+        # The clouds of some states have names of their own.
+        config["endpoint"] = f"https://{config['account_name']}.blob.{suffix}"
+    return config, container or parts.netloc

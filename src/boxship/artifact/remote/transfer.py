@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from boxship.artifact.remote.listing import Entry, tag_of
 from boxship.artifact.remote.mishaps import MissingError, ReplacedError, asking
 
 CHUNK_BYTES = 8 * 1024 * 1024
+_FIRST_CHUNK_BYTES = 1024 * 1024
 REQUESTS_AHEAD = 8
 _ATTEMPTS = 6
 _FIRST_PAUSE_S = 0.2
@@ -58,6 +59,9 @@ async def copy(
             progress(len(chunk))
         if found > entry.size:
             raise ReplacedError
+        if not entry.tag:
+            # Nothing would tell two answers of one object from those of two.
+            return await _whole(store, entry, out, progress)
         try:
             async for data in _ahead(store, entry, found, window or Window(REQUESTS_AHEAD)):
                 _write(out, data)
@@ -76,20 +80,20 @@ def _write(out: Any, data: Any) -> None:
 
 async def _ahead(store: Any, entry: Entry, offset: int, window: Window) -> AsyncIterator[Any]:
     """The bytes from ``offset`` on, a chunk at a time."""
-    starts = iter(range(offset, entry.size, CHUNK_BYTES))
+    chunks = _chunks(offset, entry.size)
     under_way: deque[asyncio.Task[Any]] = deque()
 
-    async def chunk(start: int) -> Any:
+    async def chunk(start: int, end: int) -> Any:
         await window.acquire()
         try:
-            return await _range(store, entry, start, min(start + CHUNK_BYTES, entry.size))
+            return await _range(store, entry, start, end)
         except BaseException:
             window.release()
             raise
 
     def more() -> None:
-        if (start := next(starts, None)) is not None:
-            under_way.append(asyncio.create_task(chunk(start)))
+        if (bounds := next(chunks, None)) is not None:
+            under_way.append(asyncio.create_task(chunk(*bounds)))
 
     for _ in range(REQUESTS_AHEAD):
         more()
@@ -107,6 +111,14 @@ async def _ahead(store: Any, entry: Entry, offset: int, window: Window) -> Async
         for left in await asyncio.gather(*under_way, return_exceptions=True):
             if not isinstance(left, BaseException):
                 window.release()
+
+
+def _chunks(offset: int, end: int) -> Iterator[tuple[int, int]]:
+    """Small ones first, then larger ones: what is whole is on the disk, and outlives the process."""
+    while offset < end:
+        size = min(CHUNK_BYTES, max(_FIRST_CHUNK_BYTES, offset // REQUESTS_AHEAD))
+        yield offset, min(offset + size, end)
+        offset += size
 
 
 async def _range(store: Any, entry: Entry, start: int, end: int) -> Any:
@@ -148,6 +160,12 @@ async def _whole(store: Any, entry: Entry, out: Any, progress: Progress) -> str:
     for left in reversed(range(_ATTEMPTS)):
         try:
             return await _stream(store, entry, out, progress)
+        except exceptions.NotSupportedError:
+            # The library would go on where it was cut off, and the server cannot.
+            if not left:
+                raise exceptions.GenericError(
+                    f"it came cut off, {_ATTEMPTS} times, and the server sends no parts of it"
+                ) from None
         except _FINAL:
             raise
         except exceptions.BaseError:

@@ -3,11 +3,12 @@
 import asyncio
 import concurrent.futures
 import logging
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from msgspec import structs
 
@@ -31,8 +32,7 @@ Found = TypeVar("Found")
 class Brought:
     """A project whose model is on this machine, and what its bytes are.
 
-    ``fetched`` is what its store had to do with it. ``identity`` is the store's word for this
-    very object, "" where it has none.
+    ``fetched`` is what its store had to do with it.
     """
 
     project: Project
@@ -41,21 +41,27 @@ class Brought:
 
     @property
     def identity(self) -> str:
-        """What the store calls this very object; "" where it has no word for it."""
-        return self.fetched.identity if self.fetched else ""
+        """What the store or the disk calls this very object; "" where it has no word for it."""
+        return self.fetched.identity if self.fetched else self.model.stamp
 
 
 class Bringing:
     """Brings a project's model, as often as it is asked to; ``told`` hears how far it is.
 
-    ``in_use`` is the digest of a model that stays in the cache, whatever comes.
+    ``counted`` hears of each model that was fetched, or found in the cache.
     """
 
-    def __init__(self, project: Project, told: Callable[[State], None]) -> None:
+    def __init__(
+        self,
+        project: Project,
+        told: Callable[[State], None],
+        counted: Callable[[Fetched], None],
+    ) -> None:
         self._project = project
         self._told = told
+        self._counted = counted
         self._tenths = 0
-        self.in_use = ""
+        self._held: dict[str, IO[bytes] | None] = {}
 
     async def bring(self) -> Brought:
         """Fetch and verify; raises ``BoxshipError``."""
@@ -71,6 +77,13 @@ class Bringing:
             return Brought(project, ModelFile(), fetched)
         return Brought(project, await self.verified(project, project.model_digest), fetched)
 
+    def keep_only(self, digest: str) -> None:
+        """What is served: any other model that was brought may be pruned by now."""
+        for other in [one for one in self._held if one != digest]:
+            held = self._held.pop(other)
+            if held is not None:
+                held.close()
+
     async def verified(self, project: Project, expected: str) -> ModelFile:
         """What the model's file is, all of its bytes read; raises ``BoxshipError``."""
         where = Path(str(project.model_path))
@@ -79,10 +92,16 @@ class Bringing:
         )
 
     async def verified_again(self, start: Start) -> Start | None:
-        """What workers are to load if it has still the same bytes; if not, None, and says so."""
-        if start.project.model_path is None:
+        """What workers are to load if it has still the same bytes; if not, None, and says so.
+
+        What has gone from the cache is fetched again, if the store still has it.
+        """
+        where, source = start.project.model_path, self._project.source
+        if where is None:
             return start
         try:
+            if source is not None and not await asyncio.to_thread(os.path.exists, where):
+                await self._fetch(replace(source, digest=start.digest))
             model = await self.verified(start.project, start.digest)
         except BoxshipError as error:
             logs.log(logger, logging.ERROR, f"no worker is started: {error.paragraph()}")
@@ -90,16 +109,22 @@ class Bringing:
         return structs.replace(start, stamp=model.stamp)
 
     async def identity(self) -> str:
-        """What the store calls the object that it has by now; raises ``BoxshipError``."""
-        source = self._project.source
+        """What the object is called that is there by now; raises ``BoxshipError``."""
+        source, path = self._project.source, self._project.model_path
         if source is None:
-            return ""
-        return await in_background(lambda: self._fetcher().identity(source))
+            return await in_background(lambda: model_file.stamp_of(Path(str(path))))
+        fetcher = self._fetcher(Cache(default_folder()))
+        return await in_background(lambda: fetcher.identity(source))
 
     async def _fetch(self, source: Location) -> Fetched:
         self._told(State(Phase.FETCH))
         self._tenths = 0
-        fetched = await in_background(lambda: self._fetcher()(source))
+        cache = Cache(default_folder())
+        fetched = await in_background(lambda: self._fetcher(cache)(source))
+        # One hold for each digest, however often it is brought.
+        if fetched.model.digest not in self._held:
+            self._held[fetched.model.digest] = cache.hold(fetched.model.digest)
+        self._counted(fetched)
         logs.log(
             logger,
             logging.INFO,
@@ -111,12 +136,13 @@ class Bringing:
         )
         return fetched
 
-    def _fetcher(self) -> Fetch:
+    def _fetcher(self, cache: Cache) -> Fetch:
+        project = self._project
         return Fetch(
-            cache=Cache(default_folder()),
+            cache=cache,
             most_bytes=default_limit(),
-            spare=self.in_use,
-            allow_http=self._project.serve.allow_http,
+            single=project.service is None and project.app is None,
+            allow_http=project.serve.allow_http,
             told=self._fetching,
         )
 

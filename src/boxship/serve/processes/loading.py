@@ -78,7 +78,21 @@ class Loading:
         self._notes: list[str] = []
 
     async def run(self) -> Served:
-        """Load what the project names; raises ``BoxshipError`` where that cannot be served."""
+        """Load what the project names; raises ``BoxshipError`` where that cannot be served.
+
+        The model's files are looked at before any of it runs, and again once it is loaded: until
+        its last byte was read, they may have been replaced.
+        """
+        self._check_files()
+        served = await self._load()
+        self._check_files()
+        return served
+
+    def _check_files(self) -> None:
+        if self._start.stamp and self._project.model_path is not None:
+            model_file.check_stamp(Path(self._project.model_path), self._start.stamp)
+
+    async def _load(self) -> Served:
         self._enter(Phase.LOAD)
         target = self._project.app or self._project.service
         if target is not None:
@@ -124,8 +138,6 @@ class Loading:
 
     async def _artifact(self, path: Path) -> Served:
         runtime = self._runtime(path)
-        # After the load: until its last byte was read, the file may have been replaced.
-        model_file.check_stamp(path, self._start.stamp)
         model = TensorModel(runtime, max_rows=self._project.serve.max_rows)
         self._enter(Phase.WARM_UP)
         warm_up = WarmUp()

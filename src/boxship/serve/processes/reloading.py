@@ -16,6 +16,14 @@ from boxship.settings import ServeSettings
 logger = logging.getLogger("boxship.serve")
 
 
+_ROUNDS = 3
+"""So often is a reload begun that finds its model replaced again on the way."""
+
+
+class _HalfwayError(Exception):
+    """One worker has the new model, and the next one could not get it."""
+
+
 class Fleet(Protocol):
     """The server's workers, as whoever replaces them sees them."""
 
@@ -68,6 +76,9 @@ class Reloading:
         One that was no good is not tried again; one that could not be fetched is.
         """
         self._identity = seen = identity
+        if not identity:
+            logger.warning("no watch: the model's store says of no object when it was changed")
+            return
         while True:
             await asyncio.sleep(every_s)
             try:
@@ -92,30 +103,34 @@ class Reloading:
             if self._fleet.draining or (unless and unless == self._identity):
                 return True
             try:
-                brought = await self._bringing.bring()
-                switched = await self._switch(self._fleet.order(brought))
+                for left in reversed(range(_ROUNDS)):
+                    try:
+                        await self._round()
+                        break
+                    except _HalfwayError as error:
+                        if not left:
+                            self._failed(str(error), "some workers have the new model")
+                            return False
+                        logger.warning("the reload begins anew: %s", error)
             except FetchError as error:
                 self._failed(error.paragraph())
                 return False
             except BoxshipError as error:
                 self._failed(error.paragraph())
-                return True
             except Exception as error:
                 logger.exception("a reload failed")
                 self._failed(f"{type(error).__name__}: {error}")
-                return True
-            if switched:
-                self._identity = brought.identity
-                start = self._fleet.in_use()
-                self._fleet.reloaded("")
-                logs.log(
-                    logger,
-                    logging.INFO,
-                    "reloaded",
-                    digest=start.digest,
-                    version=start.version,
-                )
             return True
+
+    async def _round(self) -> None:
+        """Bring the model that there is now to every worker."""
+        brought = await self._bringing.bring()
+        if await self._switch(self._fleet.order(brought)):
+            self._identity = brought.identity
+            start = self._fleet.in_use()
+            self._bringing.keep_only(start.digest)
+            self._fleet.reloaded("")
+            logs.log(logger, logging.INFO, "reloaded", digest=start.digest, version=start.version)
 
     async def _switch(self, start: channel.Start) -> bool:
         """A new worker is ready before an old one goes; False where the server drains."""
@@ -124,10 +139,12 @@ class Reloading:
         for number, old in enumerate(self._fleet.workers):
             try:
                 new = await self._fleet.add(trial=number == 0)
-            except BaseException:
-                # Once one new worker serves, the new model is good, and the others stay with it.
+            except BaseException as error:
                 if number == 0:
                     self._fleet.use(before)
+                elif isinstance(error, BoxshipError):
+                    # Two models must not answer side by side for longer than a switch takes.
+                    raise _HalfwayError(error.paragraph()) from error
                 raise
             if new is None:
                 return False
@@ -153,7 +170,7 @@ class Reloading:
             old.kill()
         await self._fleet.forget(old)
 
-    def _failed(self, reason: str) -> None:
+    def _failed(self, reason: str, left: str = "the old model goes on") -> None:
         if not self._fleet.draining:
-            logger.error("the reload failed, the old model goes on: %s", reason)
+            logger.error("the reload failed, %s: %s", left, reason)
             self._fleet.reloaded(reason)

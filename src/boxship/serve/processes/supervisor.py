@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Any
 
 from boxship import contract
+from boxship.artifact.fetch import Fetched
 from boxship.errors import EXIT_FAILURE, BoxshipError
 from boxship.project import Project
 from boxship.serve import logs
@@ -62,7 +63,7 @@ class Supervisor:
         self._draining = False
         self._reload_failure = ""
         self._threads = 1
-        self._bringing = Bringing(project, self._set_state)
+        self._bringing = Bringing(project, self._set_state, self._count_fetch)
         self._reloading = Reloading(self, self._bringing, project.serve)
         self._began = monotonic()
         loop = asyncio.get_running_loop()
@@ -114,8 +115,6 @@ class Supervisor:
         metrics.prepare(self._metrics_folder, "supervisor")
         self._counters, self._forget = metrics.ServerMetrics(), metrics.forget
         brought = await self._bringing.bring()
-        if brought.fetched is not None:
-            self._counters.fetched(brought.fetched.read_bytes, brought.fetched.seconds)
         self._state = State(Phase.LOAD)
         wanted = self._settings.workers
         allotment = resources.allot(
@@ -130,13 +129,12 @@ class Supervisor:
         self._children += others
         self._threads = allotment.threads
         self._start.set_result(self.order(brought))
-        self._bringing.in_use = brought.model.digest
         # The first one has the processors to itself: the first answer comes sooner, and what
         # its warm-up measures is the model alone. One that takes long is not waited for.
         await asyncio.wait([self._ready_once], timeout=_HEAD_START_S)
         for child in others:
             self._hold(child)
-        if self._settings.watch_s and brought.identity:
+        if self._settings.watch_s:
             self._spawn(self._reloading.watch(brought.identity, self._settings.watch_s))
 
     def _hold(self, child: Child) -> None:
@@ -182,6 +180,9 @@ class Supervisor:
                 delay_s=delay,
             )
 
+    def _count_fetch(self, fetched: Fetched) -> None:
+        self._counters.fetched(fetched.read_bytes, fetched.seconds)
+
     def _on_reload(self) -> None:
         if not self._ready_once.done() or self._draining:
             logger.warning("no reload: the server is not ready")
@@ -206,7 +207,6 @@ class Supervisor:
     def use(self, start: channel.Start) -> None:
         """Have workers that are kept from now on do this."""
         self._start = known(start)
-        self._bringing.in_use = start.digest
 
     def in_use(self) -> channel.Start:
         """What workers are kept for."""
@@ -245,6 +245,7 @@ class Supervisor:
             if self._draining:
                 return None
             raise BoxshipError("The new worker died as soon as it was ready.")
+        new.trial = False
         self._tasks.add(kept)
         kept.add_done_callback(self._after)
         return new
