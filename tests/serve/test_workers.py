@@ -218,7 +218,7 @@ def test_worker_is_killed_while_draining(serve: Serve) -> None:
         server.process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
         children = server.worker_pids()
-        assert server.process.wait(15) == 0
+        assert server.process.wait(15) == 0, server.log
     assert children == [survivor]
     assert all(one.at < signalled for one in load.lost), load.summary()
     assert {one.status for one in load.sent if one not in load.lost} == {200}, load.summary()
