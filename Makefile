@@ -17,18 +17,19 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 # would compile scikit-learn anew: ten seconds instead of one.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo test check bench format lock clean
+.PHONY: help venv demo demo-image test check bench format lock clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo    train a model, serve it, send it requests, stop it"
-	@echo "make test    run every test and measure coverage"
-	@echo "make check   linters, types and import layers"
-	@echo "make bench   Boxship beside other servers; half an hour, needs wrk and nginx"
-	@echo "make format  let ruff mend what it can"
-	@echo "make venv    only set up $(VENV)"
-	@echo "make lock    compile both locks again, with the newest versions"
-	@echo "make clean   remove $(VENV) and everything else that was made here"
+	@echo "make demo        train a model, serve it, send it requests, stop it"
+	@echo "make demo-image  convert, lock and build; run the image, or verify it"
+	@echo "make test        run every test and measure coverage"
+	@echo "make check       linters, types and import layers"
+	@echo "make bench       Boxship beside other servers; half an hour, needs wrk and nginx"
+	@echo "make format      let ruff mend what it can"
+	@echo "make venv        only set up $(VENV)"
+	@echo "make lock        compile both locks again, with the newest versions"
+	@echo "make clean       remove $(VENV) and everything else that was made here"
 
 venv: $(VENV)/.dev
 
@@ -62,6 +63,9 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.demo
 
 demo: $(VENV)/.demo
 	@$(BIN)/python demo/run.py
+
+demo-image: $(VENV)/.dev
+	@PYTHONPATH=tests $(BIN)/python demo/image.py
 
 # For a part of the tests, without coverage: .venv/bin/pytest tests/runtimes
 test: $(VENV)/.dev

@@ -36,11 +36,11 @@ def test_what_is_written_is_read(
     [
         ("version = ", "expected valid TOML"),
         ("version = 2", "expected version 1, found 2"),
-        ("version = 1\n[model]\ndigest = 5", "expected location, digest and size"),
-        ("version = 1\nmodel = 5", "expected location, digest and size"),
+        ("version = 1\n[model]\ndigest = 5", "expected location, digest, size"),
+        ("version = 1\nmodel = 5", "expected location, digest, size"),
         (
             'version = 1\n[model]\nlocation = "a"\ndigest = "md5:1"\nsize = 1',
-            "expected location, digest and size",
+            "expected location, digest, size",
         ),
     ],
 )

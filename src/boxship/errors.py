@@ -17,6 +17,8 @@ EXIT_UNTRUSTED = 4
 EXIT_ADDRESS = 5
 EXIT_FETCH = 6
 EXIT_DIGEST = 7
+EXIT_IMAGE = 8
+EXIT_BUILD = 9
 EXIT_PIPE = 141
 """A pipe that nobody reads any more: 128 and SIGPIPE's number."""
 EXIT_INTERRUPTED = 130
@@ -75,6 +77,18 @@ class DigestError(ModelError):
             tip="These are other bytes: nothing was loaded. Check who wrote them, or pin the "
             "digest that was found.",
         )
+
+
+class ImageError(BoxshipError):
+    """An image, or a registry or an engine that keeps images, is not what it should be."""
+
+    exit_code = EXIT_IMAGE
+
+
+class BuildError(BoxshipError):
+    """An image cannot be made of what the project and its lock say."""
+
+    exit_code = EXIT_BUILD
 
 
 class AddressError(BoxshipError):

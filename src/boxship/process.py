@@ -5,9 +5,14 @@ import atexit
 import logging
 import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
+
+from boxship.errors import BoxshipError
 
 logger = logging.getLogger("boxship.process")
 
@@ -28,6 +33,42 @@ async def start(
         pass_fds=tuple(pass_fds),
         process_group=0,
     )
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a program left behind."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    cwd: Path | None = None,
+    stdin: str = "",
+) -> Done:
+    """Run ``argv`` to its end. Raises ``BoxshipError`` where there is no such program."""
+    logger.debug("running %s", shlex.join(argv))
+    try:
+        done = subprocess.run(
+            argv,
+            check=False,
+            capture_output=True,
+            cwd=cwd,
+            env=dict(environ),
+            input=stdin,
+            text=True,
+            errors="replace",
+        )
+    except (FileNotFoundError, PermissionError) as error:
+        raise BoxshipError(
+            f"{argv[0]}: expected a program that can be run, found: {error.strerror}."
+        ) from None
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
 def leave(code: int) -> NoReturn:

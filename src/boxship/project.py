@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from boxship import (
@@ -22,6 +23,7 @@ from boxship import (
 )
 from boxship.errors import UsageError
 from boxship.golden import GoldenRequest
+from boxship.image_settings import ImageSettings
 from boxship.location import Location
 from boxship.lock import LockedModel
 from boxship.project_file import FILE_NAME, ProjectFile
@@ -62,6 +64,7 @@ class Project:
     trust_all: bool = False
     golden: GoldenRequest | None = None
     serve: ServeSettings = field(default_factory=ServeSettings)
+    image: ImageSettings = field(default_factory=ImageSettings)
 
     @property
     def search_path(self) -> tuple[Path, ...]:
@@ -85,17 +88,20 @@ def resolve(
     flags: Mapping[str, Any],
     environ: Mapping[str, str],
     cwd: Path,
+    image_flags: Mapping[str, Any] = MappingProxyType({}),
     trust_all: bool = False,
     locked: bool = True,
 ) -> Resolved:
     """Decide what is served.
 
     ``flags`` holds ``[serve]`` keys and top-level keys that were given on the
-    command line; ``locked`` says whether ``boxship.lock`` holds. Raises ``UsageError`` with
+    command line, ``image_flags`` those of ``[image]``; ``locked`` says whether ``boxship.lock`` holds. Raises ``UsageError`` with
     every problem found.
     """
     try:
-        return _resolve(target, flags, environ, cwd, trust_all=trust_all, locked=locked)
+        return _resolve(
+            target, flags, image_flags, environ, cwd, trust_all=trust_all, locked=locked
+        )
     except OSError as error:
         # A folder that may not be entered, a name that is too long.
         raise UsageError(f"{error.filename}: cannot be read: {error.strerror}") from None
@@ -104,6 +110,7 @@ def resolve(
 def _resolve(
     target: str | None,
     flags: Mapping[str, Any],
+    image_flags: Mapping[str, Any],
     environ: Mapping[str, str],
     cwd: Path,
     *,
@@ -128,7 +135,13 @@ def _resolve(
     raw.update(explicit)
     sources |= dict.fromkeys({**served, **explicit}, "command line")
     texts, lists = project_values.typed(raw, sources, problems)
-    serve = project_values.serve_settings(table.get("serve", {}), flags, environ, source, problems)
+    given: dict[str, Any] = {"environ": environ, "source": source, "problems": problems}
+    serve = project_values.table_settings(
+        ServeSettings, "serve", table.get("serve", {}), flags=flags, **given
+    )
+    image = project_values.table_settings(
+        ImageSettings, "image", table.get("image", {}), flags=image_flags, **given
+    )
     inputs = project_values.inputs(raw.get("inputs", []), source, problems)
     if not problems and not any(texts.get(key) for key in ("model", "service", "app")):
         problems.append(_nothing_to_serve(target, cwd))
@@ -176,6 +189,7 @@ def _resolve(
         trust_all=trust_all or bool(pinned and pinned.trusted),
         golden=known,
         serve=serve,
+        image=image,
     )
     return Resolved(project, tuple(environment.unknown_variables(environ)))
 

@@ -1,15 +1,16 @@
 """Values as somebody wrote them, made into the project's own; every problem is collected."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from boxship import suggestions
+from boxship.image_settings import ImageSettings
 from boxship.settings import ServeSettings, options
 from boxship.signature import DATATYPES, TensorSpec
 
 TEXT_KEYS = ("name", "version", "model", "service", "app")
 LIST_KEYS = ("code", "trust")
-KEYS = (*TEXT_KEYS, *LIST_KEYS, "golden", "inputs", "serve")
+KEYS = (*TEXT_KEYS, *LIST_KEYS, "golden", "inputs", "serve", "image")
 
 
 def typed(
@@ -32,19 +33,25 @@ def typed(
     return texts, lists
 
 
-def serve_settings(
+Table = TypeVar("Table", ServeSettings, ImageSettings)
+
+
+def table_settings(
+    of: type[Table],
+    name: str,
     table: object,
+    *,
     flags: Mapping[str, Any],
     environ: Mapping[str, str],
     source: str,
     problems: list[str],
-) -> ServeSettings:
-    """``[serve]``: a flag beats the environment, the environment beats the file."""
+) -> Table:
+    """``[serve]`` or ``[image]``: a flag beats the environment, the environment beats the file."""
     if not isinstance(table, dict):
-        problems.append(f"{source}: serve: expected a table [serve], found {table!r}")
+        problems.append(f"{source}: {name}: expected a table [{name}], found {table!r}")
         table = {}
-    known = options()
-    problems += suggestions.unknown(table, [option.key for option in known], f"{source} [serve]")
+    known = options(of, name)
+    problems += suggestions.unknown(table, [option.key for option in known], f"{source} [{name}]")
     values: dict[str, Any] = {}
     for option in known:
         if option.key in flags:
@@ -52,14 +59,14 @@ def serve_settings(
         elif environ.get(option.variable):
             value, where = environ[option.variable], f"environment variable {option.variable}"
         elif option.key in table:
-            value, where = table[option.key], f"{source}: serve.{option.key}"
+            value, where = table[option.key], f"{source}: {name}.{option.key}"
         else:
             continue
         try:
             values[option.key] = option.kind.parse(value)
         except ValueError:
             problems.append(f"{where}: expected {option.kind.expected}, found {value!r}")
-    return ServeSettings(**values)
+    return of(**values)
 
 
 def inputs(value: object, source: str, problems: list[str]) -> tuple[TensorSpec, ...]:

@@ -1,4 +1,7 @@
-"""The settings of serving: each option declared once, for file, environment and flags."""
+"""The settings of serving: each option declared once, for file, environment and flags.
+
+Other tables of ``boxship.toml`` declare theirs with the same kinds.
+"""
 
 import math
 import re
@@ -111,6 +114,18 @@ def switch() -> Kind:
     return Kind("true or false", parse, "")
 
 
+def texts() -> Kind:
+    """A list of texts; on one line, as flags and the environment give it, commas part them."""
+
+    def parse(value: object) -> tuple[str, ...]:
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+            raise ValueError
+        return tuple(stripped for part in parts if (stripped := part.strip()))
+
+    return Kind("a list of texts", parse, "TEXT,…")
+
+
 def workers_kind() -> Kind:
     """A number of workers, or ``auto``."""
     number = integer(1, contract.MAX_WORKERS)
@@ -214,16 +229,16 @@ class Option:
     help: str
 
 
-def options() -> tuple[Option, ...]:
-    """Every option of ``[serve]``, in declaration order."""
+def options(of: type = ServeSettings, table: str = "serve") -> tuple[Option, ...]:
+    """Every option of a table of ``boxship.toml``, in declaration order."""
     return tuple(
         Option(
             key=entry.name,
             flag="--" + entry.name.removesuffix("_s").replace("_", "-"),
-            variable=entry.metadata["variable"] or f"BOXSHIP_SERVE_{entry.name.upper()}",
+            variable=entry.metadata["variable"] or f"BOXSHIP_{table.upper()}_{entry.name.upper()}",
             kind=entry.metadata["kind"],
             default=entry.default,
             help=entry.metadata["help"],
         )
-        for entry in fields(ServeSettings)
+        for entry in fields(of)
     )

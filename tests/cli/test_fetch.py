@@ -114,18 +114,18 @@ def test_the_cache_is_listed_and_pruned(capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.usefixtures("s3")
 def test_a_project_is_locked_to_the_bytes_it_has(capsys: pytest.CaptureFixture[str]) -> None:
     Path("boxship.toml").write_text('model = "s3://models/churn.onnx"\n')
-    code, out, _ = ran("lock", capsys=capsys)
+    code, out, _ = ran("lock", "--only", "model", capsys=capsys)
     assert code == 0
     assert DIGEST in out
     written = Path("boxship.lock").read_text()
     assert f'digest = "{DIGEST}"' in written
-    assert ran("lock", capsys=capsys)[0] == 0
+    assert ran("lock", "--only", "model", capsys=capsys)[0] == 0
     assert Path("boxship.lock").read_text() == written
 
 
 @pytest.mark.usefixtures("s3")
 def test_nothing_to_lock(capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, err = ran("lock", capsys=capsys)
+    code, _, err = ran("lock", "--only", "model", capsys=capsys)
     assert code == 2
     assert "Expected a model to serve" in err
     assert not Path("boxship.lock").exists()

@@ -53,7 +53,18 @@ def test_help_shows_every_command_and_an_example(
 
 
 @pytest.mark.parametrize(
-    "verb", ["serve", "convert", "fetch", "lock", "cache", "cache list", "cache prune"]
+    "verb",
+    [
+        "serve",
+        "convert",
+        "lock",
+        "build",
+        "dockerfile",
+        "fetch",
+        "cache",
+        "cache list",
+        "cache prune",
+    ],
 )
 def test_the_help_of_every_command_fits_a_terminal(
     verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

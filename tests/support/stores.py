@@ -197,7 +197,8 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], within_s: float =
 class Wire:
     """A way to ``upstream`` that lets so many bytes of answers through, and is cut then.
 
-    ``cuts`` holds the counts, one for each cut that is still to come.
+    ``cuts`` holds the counts, one for each cut that is still to come. With ``of_requests`` it
+    is bytes of requests that are counted.
     """
 
     upstream: int
@@ -205,6 +206,7 @@ class Wire:
     passed: int = 0
     port: int = 0
     happened: int = 0
+    of_requests: bool = False
 
     def allow(self, wanted: int) -> int:
         """How many of ``wanted`` bytes may pass now; fewer than all are the last."""
@@ -218,9 +220,9 @@ class Wire:
 
 
 @contextlib.contextmanager
-def wire(upstream: int, *cuts: int) -> Iterator[Wire]:
+def wire(upstream: int, *cuts: int, of_requests: bool = False) -> Iterator[Wire]:
     """Listen on a port of its own and pass everything on, until a cut ends the connection."""
-    made = Wire(upstream, list(cuts))
+    made = Wire(upstream, list(cuts), of_requests=of_requests)
     lock = threading.Lock()
 
     class Relay(socketserver.BaseRequestHandler):
@@ -234,12 +236,13 @@ def wire(upstream: int, *cuts: int) -> Iterator[Wire]:
                         data = one.recv(65536)
                         if not data:
                             return
-                        if one is self.request:
-                            other.sendall(data)
+                        target = other if one is self.request else self.request
+                        if (one is self.request) != made.of_requests:
+                            target.sendall(data)
                             continue
                         with lock:
                             allowed = made.allow(len(data))
-                        self.request.sendall(data[:allowed])
+                        target.sendall(data[:allowed])
                         if allowed < len(data):
                             return
 

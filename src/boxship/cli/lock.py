@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from boxship import lock, project
@@ -11,13 +12,16 @@ from boxship.artifact.cache import Cache, default_folder, default_limit
 from boxship.artifact.fetch import Fetch
 from boxship.cli import sizes, verbs
 from boxship.cli.meter import Meter
-from boxship.errors import UsageError
+from boxship.errors import BoxshipError, UsageError
 from boxship.lock import Lock, LockedModel
+from boxship.project import Project
 
 _EPILOG = """\
 examples:
-  boxship lock                 the project here
-  boxship lock churn --trust   these bytes may be a pickle of any names
+  boxship lock                   all that the project here is made of
+  boxship lock --only model      the model alone: nothing is resolved
+  boxship lock --upgrade numpy   the newest numpy that fits; all else stays
+  boxship lock churn --trust     these bytes may be a pickle of any names
 """
 
 
@@ -26,13 +30,31 @@ def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
     verb = verbs.add(
         to,
         "lock",
-        summary="pin a project's model by digest",
-        description="Write boxship.lock: the digest that the project's model has now.\n"
-        "Other bytes are never served.",
+        summary="pin base image, requirements and model by digest",
+        description="Write boxship.lock: the digests of the base image, of every package that\n"
+        "the requirements come to, and of the model. Nothing else is built or served.",
         epilog=_EPILOG,
     )
     verb.add_argument(
         "target", nargs="?", metavar="FOLDER", help="the project's folder (default: the one here)"
+    )
+    verb.add_argument(
+        "--only", choices=("model", "image"), help="leave the rest of the lock as it is"
+    )
+    verb.add_argument(
+        "--upgrade",
+        action="append",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="take the newest of a package; without a name, of all, and of the base image",
+    )
+    verb.add_argument(
+        "--extra-index-url",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="another package index, asked before the usual one",
     )
     verb.add_argument(
         "--trust", action="store_true", help="vouch for whatever code the model's pickle names"
@@ -44,19 +66,48 @@ def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Find the model's digest and write it down."""
+    """Find everything's digest and write it down."""
     resolved = project.resolve(
         arguments.target, flags={}, environ=os.environ, cwd=Path.cwd(), locked=False
     )
     for warning in resolved.warnings:
         print(f"boxship: {warning}", file=sys.stderr)
     found = resolved.project
-    if not found.model_location:
+    whole = _before(found)
+    if arguments.only == "model" and not found.model_location:
         raise UsageError(
             f"{found.folder}: expected a project with a model, found none in it.",
             tip='Name it in boxship.toml: model = "…"',
         )
-    if found.source is not None:
+    if arguments.only != "image":
+        whole = replace(whole, model=_model(found, arguments) if found.model_location else None)
+    if arguments.only != "model":
+        whole = _image(found, whole, arguments)
+    try:
+        file = lock.write(found.folder, whole)
+    except OSError as error:
+        raise UsageError(
+            f"{found.folder}: expected a folder that can be written, found {error.strerror}."
+        ) from error
+    _say(whole)
+    print(f"written to {file}")
+    return 0
+
+
+def _before(found: Project) -> Lock:
+    """What was locked; a lock that cannot be read is written anew."""
+    try:
+        return lock.read(found.folder)
+    except UsageError as error:
+        print(f"boxship: {error.message}", file=sys.stderr)
+        return Lock()
+
+
+def _model(found: Project, arguments: argparse.Namespace) -> LockedModel:
+    if found.source is None:
+        examined = model_file.examine(Path(str(found.model_path)), expected=found.model_digest)
+        digest, size = examined.digest, examined.size
+    else:
         with Meter() as meter:
             fetch = Fetch(
                 cache=Cache(default_folder()),
@@ -66,17 +117,40 @@ def run(arguments: argparse.Namespace) -> int:
             )
             model = fetch(found.source).model
         digest, size = model.digest, model.size
-    else:
-        examined = model_file.examine(Path(str(found.model_path)), expected=found.model_digest)
-        digest, size = examined.digest, examined.size
-    locked = LockedModel(found.model_location, digest, size, trusted=arguments.trust)
+    return LockedModel(found.model_location, digest, size, trusted=arguments.trust)
+
+
+def _image(found: Project, before: Lock, arguments: argparse.Namespace) -> Lock:
+    # Imported late: whoever only serves has none of what this needs.
+    from boxship.build.needs import check_packages
+
     try:
-        file = lock.write(found.folder, Lock(locked))
-    except OSError as error:
-        raise UsageError(
-            f"{found.folder}: expected a folder that can be written, found {error.strerror}."
-        ) from error
-    print(f"{found.model_location}  {sizes.shown(size)}")
-    print(f"  {digest}")
-    print(f"written to {file}")
-    return 0
+        check_packages()
+        from boxship.build.locking import lock_image
+
+        names = arguments.upgrade or []
+        return lock_image(
+            found,
+            before,
+            cache=default_folder() / "images",
+            indexes=arguments.extra_index_url,
+            upgrade=None if "" in names else names,
+        )
+    except BoxshipError as error:
+        if not error.tip:
+            error.tip = "To lock the model alone: boxship lock --only model"
+        raise
+
+
+def _say(whole: Lock) -> None:
+    if whole.base is not None:
+        print(f"{whole.base.name}, Python {whole.base.python}")
+        for platform, digest in whole.base.platforms.items():
+            print(f"  {digest}  {platform}")
+    if whole.requirements is not None:
+        for platform, wheels in whole.requirements.wheels.items():
+            size = sizes.shown(sum(wheel.size for wheel in wheels))
+            print(f"{len(wheels)} packages, {size}  {platform}")
+    if whole.model is not None:
+        print(f"{whole.model.location}  {sizes.shown(whole.model.size)}")
+        print(f"  {whole.model.digest}")

@@ -1,12 +1,12 @@
 """``boxship``: one command, a verb each; the one place that prints errors."""
 
 import argparse
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
 
 import boxship
-from boxship.cli import cache, convert, fetch, lock, serve
 from boxship.errors import EXIT_INTERRUPTED, EXIT_PIPE, BoxshipError
 
 _EPILOG = """\
@@ -14,6 +14,8 @@ example:
   boxship serve churn.pkl
   curl localhost:8080/ready
 """
+
+VERBS = ("serve", "convert", "lock", "build", "dockerfile", "fetch", "cache")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,11 +29,10 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"boxship {boxship.__version__}")
     verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    serve.add_to(verbs)
-    convert.add_to(verbs)
-    fetch.add_to(verbs)
-    lock.add_to(verbs)
-    cache.add_to(verbs)
+    for name in VERBS:
+        # What a container never does is not shipped in it.
+        if importlib.util.find_spec(f"boxship.cli.{name}") is not None:
+            importlib.import_module(f"boxship.cli.{name}").add_to(verbs)
     return top
 
 

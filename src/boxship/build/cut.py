@@ -1,0 +1,37 @@
+"""Where installed packages are cut into layers, so that layers repeat across images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from boxship.lock import LockedWheel
+
+_HEAVY_BYTES = 2_000_000
+_MOST_LAYERS = 60
+"""An image holds 127 at most; the base, the code and the weights have some too."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The wheels of one layer, by name."""
+
+    wheels: tuple[LockedWheel, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the wheels, which are compressed about as a layer is."""
+        return sum(wheel.size for wheel in self.wheels)
+
+
+def cut(wheels: Sequence[LockedWheel]) -> tuple[Cut, ...]:
+    """A layer for each heavy wheel, the heaviest first, and one for all the light ones.
+
+    A heavy wheel's layer depends on that wheel alone, so images that share the wheel share the
+    layer, whatever else is in them.
+    """
+    heavy = sorted(
+        (wheel for wheel in wheels if wheel.size >= _HEAVY_BYTES),
+        key=lambda wheel: (-wheel.size, wheel.name),
+    )[:_MOST_LAYERS]
+    light = sorted((wheel for wheel in wheels if wheel not in heavy), key=lambda one: one.name)
+    alone = [Cut((wheel,)) for wheel in heavy]
+    return (*alone, Cut(tuple(light))) if light else tuple(alone)

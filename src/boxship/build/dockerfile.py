@@ -1,0 +1,156 @@
+"""The plan as a multi-stage Dockerfile, for those who want to own it."""
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from boxship.build.cut import Cut
+from boxship.build.plan import PACKAGES, BuildPlan
+from boxship.lock import LockedWheel
+from boxship.oci.layer import Entry
+from boxship.oci.platform import Platform
+
+ADDED = ".boxship"
+"""The folder of the build context with what Boxship adds to the project: its own wheel, the
+hashed requirements, the settings that it writes."""
+
+
+_MOUNTS = (
+    "--mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=ca \\\n"
+    "    --mount=type=secret,id=pip,target=/etc/pip.conf "
+    "--mount=type=secret,id=netrc,target=/root/.netrc"
+)
+
+
+def render(plan: BuildPlan, platform: Platform, wheel: str) -> str:
+    """The Dockerfile; ``wheel`` is the file name of Boxship's own in ``ADDED``.
+
+    It needs no frontend of its own, and takes three secrets where they are given: ``ca``, a file
+    of certificates, ``pip``, pip's settings, and ``netrc``, logins for package indexes.
+    """
+    base = f"{plan.base.name}@{plan.base.platforms[str(platform)]}"
+    cuts = plan.packages[platform]
+    return "\n".join(
+        [
+            "# Written by `boxship dockerfile`. Yours from here on.",
+            f"FROM {base} AS build",
+            *_system(plan),
+            *_install(plan, cuts, wheel),
+            "",
+            f"FROM {base}",
+            *_system(plan),
+            *_copies(plan, cuts),
+            *_settings(plan),
+            "",
+        ]
+    )
+
+
+def ignore(plan: BuildPlan) -> str:
+    """The ``.dockerignore``: nothing but what the Dockerfile copies."""
+    kept = sorted({source(entry, plan.folder) for entry in (*plan.code, *plan.weights.files)})
+    return "\n".join(["*", f"!{ADDED}", *(f"!{path}" for path in kept), ""])
+
+
+def hashed(wheels: Sequence[LockedWheel]) -> str:
+    """Requirements that fit these very files."""
+    return "".join(
+        f"{wheel.name}{f' @ {wheel.place}' if wheel.place else f'=={wheel.version}'} "
+        f"--hash={wheel.digest}\n"
+        for wheel in wheels
+    )
+
+
+def requirements_name(cut: Cut) -> str:
+    """The file of a layer's hashed requirements, in ``ADDED``."""
+    return f"{cut.wheels[0].name if len(cut.wheels) == 1 else 'others'}.txt"
+
+
+def _system(plan: BuildPlan) -> list[str]:
+    lines = []
+    if plan.settings.system_packages:
+        names = " ".join(sorted(map(shlex.quote, plan.settings.system_packages)))
+        lines.append(
+            "RUN apt-get update && apt-get install --yes --no-install-recommends "
+            f"{names} && rm -rf /var/lib/apt/lists/*"
+        )
+    return [*lines, *(f"RUN {command}" for command in plan.settings.run)]
+
+
+def _install(plan: BuildPlan, cuts: Sequence[Cut], wheel: str) -> list[str]:
+    """A layer's packages each in a folder that is copied on its own."""
+    python = plan.base.executable
+    lines = [f"COPY {ADDED} /{ADDED}"]
+    for cut in cuts:
+        name = requirements_name(cut)
+        root = f"/layers/{name.removesuffix('.txt')}"
+        lines.append(
+            f"RUN {_MOUNTS} \\\n"
+            "    if [ -e /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \\\n"
+            f"    {python} -m pip install --no-deps --no-compile --require-hashes "
+            f"--target {root}/{PACKAGES} -r /{ADDED}/{name}"
+        )
+    own = f"/layers/boxship/{PACKAGES}"
+    lines.append(
+        f"RUN {python} -m pip install --no-cache-dir --no-deps --no-compile --no-index "
+        f"--target {own} /{ADDED}/{wheel}"
+    )
+    keep = "" if plan.settings.slim else " --keep-all"
+    lines.append(
+        f"RUN for layer in /layers/*; do \\\n"
+        f'    {python} /{ADDED}/prepare.py "$layer" "$layer/{PACKAGES}"{keep} || exit 1; done'
+    )
+    return lines
+
+
+def _copies(plan: BuildPlan, cuts: Sequence[Cut]) -> list[str]:
+    names = [requirements_name(cut).removesuffix(".txt") for cut in cuts]
+    lines = [f"COPY --from=build /layers/{name} /" for name in (*names, "boxship")]
+    lines += [
+        f"COPY {ADDED}/boxship.pth /{plan.path_file.path}",
+        f"COPY {ADDED}/boxship.lock /{plan.runtime_lock.path}",
+    ]
+    for entry in (*plan.code, *plan.weights.files):
+        mode = "0755" if entry.executable else "0644"
+        words = json.dumps([source(entry, plan.folder), f"/{entry.path}"])
+        lines.append(f"COPY --chmod={mode} {words}")
+    return lines
+
+
+def _settings(plan: BuildPlan) -> list[str]:
+    variables = " ".join(f"{key}={_quoted(value)}" for key, value in plan.environment.items())
+    labels = " ".join(f"{key}={_quoted(value)}" for key, value in plan.labels.items())
+    health = plan.health
+    seconds = {
+        flag: health[key] // 10**9
+        for flag, key in (
+            ("interval", "Interval"), ("timeout", "Timeout"), ("start-period", "StartPeriod"),
+        )
+    }  # fmt: skip
+    times = " ".join(f"--{flag}={count}s" for flag, count in seconds.items())
+    probe = f"HEALTHCHECK {times} --retries={health['Retries']} \\\n"
+    probe += f"    CMD {json.dumps(health['Test'][1:])}"
+    return [
+        f"ENV {variables}",
+        f"LABEL {labels}",
+        f"WORKDIR {plan.working_folder}",
+        f"USER {plan.user}",
+        f"EXPOSE {plan.port}",
+        f"STOPSIGNAL {plan.stop_signal}",
+        probe,
+        "ENTRYPOINT []",
+        f"CMD {json.dumps(list(plan.command))}",
+    ]
+
+
+def _quoted(text: str) -> str:
+    """A Dockerfile's word: its variables are no variables here."""
+    return json.dumps(text).replace("$", "\\$")
+
+
+def source(entry: Entry, folder: Path) -> str:
+    """Where a file lies in the build context: where it lies in the project, if it does."""
+    if isinstance(entry.content, Path) and entry.content.is_relative_to(folder):
+        return entry.content.relative_to(folder).as_posix()
+    return f"{ADDED}/{entry.path}"

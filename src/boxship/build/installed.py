@@ -1,0 +1,97 @@
+"""What an installer has put into a folder, told apart by distribution."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from packaging.utils import canonicalize_name
+
+from boxship.build import slim
+from boxship.errors import BuildError
+from boxship.lock import LockedWheel
+
+# What an installer writes of itself, and of this machine.
+_NOTES = frozenset({"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"})
+_SCRIPTS = "bin/"
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a distribution: its path, and the digest that its wheel says it has."""
+
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """The files that a distribution has in the image, and its RECORD, which names just those."""
+
+    name: str
+    files: tuple[File, ...]
+    record_path: str
+    record: bytes
+
+
+def read(folder: Path, wheels: Sequence[LockedWheel], *, slimmed: bool) -> dict[str, Distribution]:
+    """The distributions in ``folder``, by the names of ``wheels``. Raises ``BuildError``."""
+    found = {}
+    for record in sorted(folder.glob("*.dist-info/RECORD")):
+        name = canonicalize_name(record.parent.name.removesuffix(".dist-info").partition("-")[0])
+        found[name] = _distribution(folder, name, record, slimmed=slimmed)
+    missing = [wheel.file for wheel in wheels if canonicalize_name(wheel.name) not in found]
+    if missing:
+        raise BuildError(f"{', '.join(missing)}: expected to be installed, found nothing of it.")
+    return {wheel.name: found[canonicalize_name(wheel.name)] for wheel in wheels}
+
+
+def _distribution(folder: Path, name: str, record: Path, *, slimmed: bool) -> Distribution:
+    rows = list(csv.reader(io.StringIO(record.read_text(encoding="utf-8"))))
+    kept = [row for row in rows if row and _stays(folder, row[0], slimmed=slimmed)]
+    path = str(record.relative_to(folder))
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(sorted(kept))
+    files = [File(row[0], row[1]) for row in kept if row[0] != path]
+    return Distribution(
+        name, tuple(sorted(files, key=lambda one: one.path)), path, text.getvalue().encode()
+    )
+
+
+def _stays(folder: Path, path: str, *, slimmed: bool) -> bool:
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or pure.suffix == ".pyc":
+        return False
+    if pure.parent.name.endswith(".dist-info") and pure.name in _NOTES:
+        return False
+    if slimmed and slim.left_out(path):
+        return False
+    file = folder / path
+    if not file.is_file():
+        return False
+    # A script that names this machine's Python runs nowhere else.
+    return not (path.startswith(_SCRIPTS) and _is_script(file))
+
+
+def _is_script(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(2) == b"#!"
+
+
+def check_conflicts(distributions: Sequence[tuple[str, Sequence[File]]]) -> None:
+    """Raises ``BuildError`` where two distributions have one path, with different bytes."""
+    owners: dict[str, tuple[str, str]] = {}
+    clashes: dict[tuple[str, str], list[str]] = {}
+    for name, files in distributions:
+        for file in files:
+            owner, digest = owners.setdefault(file.path, (name, file.digest))
+            if owner != name and digest != file.digest:
+                clashes.setdefault((owner, name), []).append(file.path)
+    if clashes:
+        (first, second), paths = next(iter(clashes.items()))
+        raise BuildError(
+            f"{first} and {second}: expected files of their own, found {len(paths)} that both "
+            f"have with different bytes, such as {paths[0]}.",
+            tip="Only one of them would be there, in part: require one of the two.",
+        )

@@ -1,0 +1,230 @@
+"""The native builder: an image without a daemon and without root, the same bits everywhere."""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+from boxship.build import bytecode, installed, interpreter, own_wheel, slim, uv
+from boxship.build.cut import Cut
+from boxship.build.installed import Distribution
+from boxship.build.interpreter import Interpreter
+from boxship.build.layer_cache import LayerCache, Packed
+from boxship.build.plan import PACKAGES, BuildPlan
+from boxship.build.trial import try_imports
+from boxship.lock import LockedWheel
+from boxship.oci.compression import Compression
+from boxship.oci.image import Added, Image, Settings, put_together
+from boxship.oci.layer import Entry, pack
+from boxship.oci.platform import Platform
+from boxship.oci.source import Source
+
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Native:
+    """Builds ``plan``. ``told`` hears of each step in words."""
+
+    plan: BuildPlan
+    cache: LayerCache
+    indexes: tuple[str, ...] = ()
+    created: str = "1970-01-01T00:00:00Z"
+    told: Told = lambda _: None
+
+    def build(self) -> tuple[Image, ...]:
+        """An image for each platform, all its blobs in the cache. Raises ``BoxshipError``."""
+        with Source(self.plan.base.name, self.cache.blobs) as source:
+            python = self._python(source)
+            return tuple(self._image(source, platform, python) for platform in self.plan.platforms)
+
+    def _python(self, source: Source) -> Interpreter:
+        """The base's own, if it has one for this machine; else one of this machine's."""
+        locked = self.plan.base
+        here = interpreter.here()
+        digest = locked.platforms.get(str(here))
+        if digest is None and here.system == "linux":
+            offered = source.platforms()
+            digest = next((one.digest for have, one in offered.items() if here.runs(have)), None)
+        if digest is None:
+            return interpreter.of_this_machine(locked.python)
+        image = source.pinned(digest)
+        return interpreter.of_base(locked, image, self.cache.blobs, self.cache.folder / "roots")
+
+    def _image(self, source: Source, platform: Platform, python: Interpreter) -> Image:
+        plan = self.plan
+        digest = plan.base.platforms[str(platform)]
+        self.told(f"{platform}: base {plan.base.name}")
+        base = source.pinned(digest)
+        packages = self._packages(platform, python)
+        own = self._own(python)
+        added = [
+            *(Added(packed.layer, words) for packed, words in packages),
+            Added(own.layer, "boxship"),
+            Added(self._code(python).layer, "code and settings"),
+            *(
+                Added(self._weights(entry).layer, f"weights {entry.path}")
+                for entry in plan.weights.files
+            ),
+        ]
+        if python.own and interpreter.here().runs(platform):
+            layers = [packed.layer for packed, _ in packages] + [own.layer]
+            self.cache.once(
+                lambda: try_imports(plan, python, layers, self.cache.blobs),
+                "imports",
+                digest,
+                *(layer.blob.digest for layer in layers),
+            )
+        labels = {**plan.labels, "org.opencontainers.image.base.digest": digest}
+        settings = Settings(
+            environment=plan.environment,
+            labels=labels,
+            user=plan.user,
+            working_folder=plan.working_folder,
+            command=plan.command,
+            ports=(plan.port,),
+            stop_signal=plan.stop_signal,
+            health=plan.health,
+        )
+        return put_together(base, added, settings, self.created, self.cache.blobs)
+
+    def _packages(self, platform: Platform, python: Interpreter) -> list[tuple[Packed, str]]:
+        """The layers of what is installed; only those are installed that were not packed before."""
+        cuts = self.plan.packages[platform]
+        found = {cut: self.cache.find(*self._made_of(cut)) for cut in cuts}
+        missing = [wheel for cut in cuts if found[cut] is None for wheel in cut.wheels]
+        if missing:
+            with ExitStack() as stack:
+                room = Path(
+                    stack.enter_context(
+                        tempfile.TemporaryDirectory(dir=self._room(), prefix="install-")
+                    )
+                )
+                self.told(f"{platform}: installing {len(missing)} packages")
+                distributions = self._install(missing, platform, room)
+                for cut in cuts:
+                    if found[cut] is None:
+                        found[cut] = self._pack_cut(cut, distributions, room, python)
+        packed = [(one, _named(cut)) for cut in cuts if (one := found[cut]) is not None]
+        installed.check_conflicts([(name, one.files) for one, name in packed])
+        return packed
+
+    def _install(
+        self, wheels: Sequence[LockedWheel], platform: Platform, room: Path
+    ) -> dict[str, Distribution]:
+        uv.install(
+            wheels,
+            platform,
+            self.plan.base,
+            room / "site",
+            folder=self.plan.folder,
+            requirements=self.plan.requirements,
+            indexes=self.indexes,
+        )
+        return installed.read(room / "site", wheels, slimmed=self.plan.settings.slim)
+
+    def _pack_cut(
+        self,
+        cut: Cut,
+        distributions: dict[str, Distribution],
+        room: Path,
+        python: Interpreter,
+    ) -> Packed:
+        inside = [distributions[wheel.name] for wheel in cut.wheels]
+        installed.check_conflicts([(one.name, one.files) for one in inside])
+        entries = []
+        for one in inside:
+            entries.append(Entry(f"{PACKAGES}/{one.record_path}", one.record))
+            for file in one.files:
+                source = room / "site" / file.path
+                executable = bool(source.stat().st_mode & 0o100)
+                entries.append(Entry(f"{PACKAGES}/{file.path}", source, executable=executable))
+        files = tuple(file for one in inside for file in one.files)
+        packed = Packed(self._pack(entries, room, python).layer, files)
+        self.cache.keep(packed, *self._made_of(cut))
+        return packed
+
+    def _own(self, python: Interpreter) -> Packed:
+        """Boxship itself."""
+        wheel = own_wheel.make()
+        made_of = ("boxship", wheel.digest, *self._context())
+        if found := self.cache.find(*made_of):
+            return found
+        with tempfile.TemporaryDirectory(dir=self._room(), prefix="own-") as folder:
+            room = Path(folder)
+            entries = []
+            for path, content in wheel.files.items():
+                file = room / "site" / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+                entries.append(Entry(f"{PACKAGES}/{path}", file))
+            packed = self._pack(entries, room, python)
+        self.cache.keep(packed, *made_of)
+        return packed
+
+    def _code(self, python: Interpreter) -> Packed:
+        """The user's code and settings, and where Python finds all packages."""
+        plan = self.plan
+        with tempfile.TemporaryDirectory(dir=self._room(), prefix="code-") as folder:
+            entries = [*plan.code, plan.runtime_lock, plan.path_file]
+            return self._pack(entries, Path(folder), python)
+
+    def _weights(self, entry: Entry) -> Packed:
+        assert isinstance(entry.content, Path)  # noqa: S101 (weights are files)
+        with entry.content.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        made_of = ("weights", entry.path, digest, self.plan.settings.compression, *_COMPRESSORS)
+        if found := self.cache.find(*made_of):
+            return found
+        packed = Packed(
+            pack([replace(entry, executable=False)], self.cache.blobs, self._compression)
+        )
+        self.cache.keep(packed, *made_of)
+        return packed
+
+    def _pack(self, entries: list[Entry], room: Path, python: Interpreter) -> Packed:
+        """``entries`` and the bytecode of the modules among them, as a layer."""
+        modules = [
+            (entry.content, entry.path)
+            for entry in entries
+            if entry.path.endswith(".py") and isinstance(entry.content, Path)
+        ]
+        compiled = bytecode.compile_all(modules, python, self.plan.base.python, room / "bytecode")
+        entries = [*entries, *(Entry(path, file) for path, file in compiled.items())]
+        return Packed(pack(entries, self.cache.blobs, self._compression))
+
+    def _made_of(self, cut: Cut) -> tuple[str, ...]:
+        return (*(f"{wheel.name} {wheel.digest}" for wheel in cut.wheels), *self._context())
+
+    def _context(self) -> tuple[str, ...]:
+        """What a layer of packages depends on beside its wheels."""
+        rules = slim.version() if self.plan.settings.slim else ""
+        base = self.plan.base
+        return (
+            base.python,
+            *base.platforms.values(),
+            rules,
+            self.plan.settings.compression,
+            *_COMPRESSORS,
+        )
+
+    @property
+    def _compression(self) -> Compression:
+        return self.plan.settings.compression
+
+    def _room(self) -> Path:
+        room = self.cache.folder / "work"
+        room.mkdir(parents=True, exist_ok=True)
+        return room
+
+
+_COMPRESSORS = (version("deflate"), version("backports.zstd"))
+
+
+def _named(cut: Cut) -> str:
+    if len(cut.wheels) == 1:
+        return f"{cut.wheels[0].name} {cut.wheels[0].version}"
+    return ", ".join(wheel.name for wheel in cut.wheels)

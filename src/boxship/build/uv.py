@@ -1,0 +1,180 @@
+"""uv: it resolves requirements for another machine than this one, and installs wheels for it."""
+
+import os
+import re
+import tempfile
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from packaging.tags import Tag
+
+from boxship import process
+from boxship.build import wheel_tags
+from boxship.build.requirements import Requirements, read
+from boxship.errors import BuildError
+from boxship.lock import LockedBase, LockedWheel
+from boxship.oci.platform import Platform
+
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+# What uv has names for; a newer libc runs what was made for an older one.
+_GLIBCS = (17, 28, *range(31, 41))
+_INDEX = re.compile(r"(?:-i|--index-url|--extra-index-url)[ =]\s*(?P<url>\S+)")
+_PASSWORD = re.compile(r"(?P<scheme>[a-z+]+://)[^/@\s]+@")
+_LONGEST = 25
+
+
+def target(platform: Platform, base: LockedBase) -> list[str]:
+    """The flags that describe the image's machine. Raises ``BuildError``."""
+    machine = _MACHINES.get(platform.architecture)
+    minor = int(base.glibc.partition(".")[2])
+    fitting = [one for one in _GLIBCS if one <= minor]
+    if platform.system != "linux" or machine is None or not fitting:
+        raise BuildError(
+            f"{platform} with glibc {base.glibc}: expected linux/amd64 or linux/arm64 with "
+            "glibc 2.17 or later."
+        )
+    named = f"{machine}-manylinux_2_{max(fitting)}"
+    return ["--python-platform", named, "--python-version", base.python]
+
+
+def resolve(
+    requirements: Requirements,
+    platform: Platform,
+    base: LockedBase,
+    *,
+    folder: Path,
+    indexes: Sequence[str],
+    upgrade: Sequence[str],
+    before: Sequence[LockedWheel],
+) -> tuple[LockedWheel, ...]:
+    """Choose a wheel of every distribution that ``requirements`` come to.
+
+    What was locked ``before`` stays, where it still fits and ``upgrade`` does not name it.
+    Raises ``BuildError`` with uv's own explanation.
+    """
+    with tempfile.TemporaryDirectory(prefix="boxship-lock-") as temporary:
+        own = Path(temporary) / "boxship.txt"
+        lines = [*requirements.lines, *(f"--extra-index-url {url}" for url in indexes)]
+        own.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        # uv prefers what its output file already names.
+        output = Path(temporary) / "pylock.toml"
+        kept = Path(temporary) / "kept.txt"
+        named = {_name(one) for one in upgrade}
+        kept.write_text(
+            "\n".join(
+                f"{one.name}=={one.version}" for one in before if _name(one.name) not in named
+            ),
+            encoding="utf-8",
+        )
+        preferred = Path(temporary) / "preferred.txt"
+        argv = ["pip", "compile", "--quiet", "--no-header", "--no-config"]
+        argv += [*target(platform, base), "--only-binary", ":all:"]
+        files = [*([str(requirements.file)] if requirements.file else []), str(own)]
+        if before:
+            # In two steps, since preferences are read from a file of the output's own form.
+            preferred.write_text(kept.read_text(encoding="utf-8"), encoding="utf-8")
+            _run([*argv, *files, "--no-annotate", "--output-file", str(preferred)], folder)
+            files.append(f"--constraint={preferred}")
+        _run([*argv, *files, "--format", "pylock.toml", "--output-file", str(output)], folder)
+        found = tomllib.loads(output.read_text(encoding="utf-8"))
+        known = wheel_tags.ranks(_MACHINES[platform.architecture], base.python, base.glibc)
+        return tuple(
+            _wheel(package, output.parent, folder, known) for package in found.get("packages") or ()
+        )
+
+
+def install(
+    wheels: Sequence[LockedWheel],
+    platform: Platform,
+    base: LockedBase,
+    into: Path,
+    *,
+    folder: Path,
+    requirements: Requirements,
+    indexes: Sequence[str],
+) -> None:
+    """Install the very files that were locked into a folder. Raises ``BuildError``."""
+    lines = [f"--extra-index-url {url}" for url in indexes]
+    # Where the user's own file names indexes, with the credentials that a lock leaves out.
+    lines += own_indexes(requirements)
+    for wheel in wheels:
+        place = f" @ {_address(wheel, folder)}" if wheel.place else f"=={wheel.version}"
+        lines.append(f"{wheel.name}{place} --hash={wheel.digest}")
+    with tempfile.TemporaryDirectory(prefix="boxship-install-") as temporary:
+        pins = Path(temporary) / "requirements.txt"
+        pins.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        argv = ["pip", "install", "--quiet", "--no-config", "--target", str(into)]
+        argv += [*target(platform, base), "--only-binary", ":all:", "--no-deps"]
+        argv += ["--require-hashes", "--link-mode", "hardlink", "--requirement", str(pins)]
+        _run(argv, folder)
+
+
+def own_indexes(requirements: Requirements) -> list[str]:
+    """The lines of the user's requirements that name indexes."""
+    if requirements.file is None or requirements.file.suffix == ".toml":
+        return []
+    text = read(requirements.file).decode(errors="replace")
+    return [line.strip() for line in text.splitlines() if _INDEX.match(line.strip()) is not None]
+
+
+def without_credentials(url: str) -> str:
+    """``url`` as it may be written down."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def index_urls(requirements: Requirements, given: Sequence[str]) -> tuple[str, ...]:
+    """Every index but the usual one, without credentials: what was given, then the file's own."""
+    named = [match["url"] for line in own_indexes(requirements) if (match := _INDEX.match(line))]
+    return tuple(dict.fromkeys(without_credentials(url) for url in (*given, *named)))
+
+
+def _wheel(
+    package: dict[str, Any], beside: Path, folder: Path, known: dict[Tag, int]
+) -> LockedWheel:
+    """The best wheel of a package; uv names paths from ``beside``, the lock from ``folder``."""
+    name, version = str(package.get("name")), str(package.get("version", ""))
+    archive = package.get("archive")
+    wheels = [archive] if isinstance(archive, dict) else package.get("wheels") or []
+    chosen = wheel_tags.best([_file(wheel) for wheel in wheels], known)
+    if chosen < 0:
+        raise BuildError(
+            f"{name}: expected a wheel, found none.",
+            tip="Name a wheel of your own in the requirements, or build with --builder docker.",
+        )
+    wheel, file = wheels[chosen], _file(wheels[chosen])
+    url, path = str(wheel.get("url", "")), str(wheel.get("path", ""))
+    place = ""
+    if path:
+        place = os.path.relpath((beside / path).resolve(), folder.resolve())
+    elif archive is not None:
+        place = without_credentials(url)
+    digest = f"sha256:{wheel['hashes']['sha256']}"
+    size = wheel.get("size") or ((folder / place).stat().st_size if path else 0)
+    return LockedWheel(name, version or file.split("-")[1], file, digest, int(size), place)
+
+
+def _file(wheel: dict[str, Any]) -> str:
+    place = str(wheel.get("path") or urlsplit(str(wheel.get("url", ""))).path)
+    return str(wheel.get("name") or unquote(place.rpartition("/")[2]))
+
+
+def _address(wheel: LockedWheel, folder: Path) -> str:
+    return wheel.place if "://" in wheel.place else (folder / wheel.place).resolve().as_uri()
+
+
+def _run(argv: Sequence[str], folder: Path) -> None:
+    from uv import find_uv_bin
+
+    done = process.run([find_uv_bin(), *argv], environ=os.environ, cwd=folder)
+    if done.code != 0:
+        lines = [line.rstrip() for line in done.stderr.splitlines() if line.strip()]
+        shown = "\n".join(lines[:_LONGEST]) + ("\n…" if len(lines) > _LONGEST else "")
+        raise BuildError(_PASSWORD.sub(r"\g<scheme>", shown) or "uv failed without a word.")
+
+
+def _name(text: str) -> str:
+    return re.sub(r"[-_.]+", "-", text).lower()

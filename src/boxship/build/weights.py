@@ -1,0 +1,81 @@
+"""How the model gets into the container, and where it lies there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from boxship.artifact.external_data import external_files
+from boxship.errors import BuildError
+from boxship.lock import LockedModel
+from boxship.oci.layer import Entry
+from boxship.project import Project
+
+FOLDER = "models"
+_BAKED_BYTES = 100_000_000
+
+Delivery = Literal["none", "bake", "mount", "fetch", "image-volume"]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """``files`` are baked in, each a layer of its own; ``location`` is what ``MODEL_PATH`` says.
+
+    ``why`` is the reason for the ``delivery``, in words.
+    """
+
+    delivery: Delivery
+    why: str
+    location: str = ""
+    files: tuple[Entry, ...] = ()
+    size: int = 0
+
+
+def decide(project: Project, locked: LockedModel | None) -> Weights:
+    """Bake what is small, fetch what has an address, and say so. Raises ``BuildError``."""
+    wanted = project.image.weights
+    if locked is None:
+        return Weights("none", "the project names no model")
+    if project.source is not None:
+        if wanted in ("bake", "mount", "image-volume"):
+            raise BuildError(
+                f"{locked.location}: expected a model file to {wanted}, found an address.",
+                tip=f"Bring it here first: boxship fetch {locked.location}",
+            )
+        return Weights(
+            "fetch",
+            "the project names an address",
+            f"{locked.location}@{locked.digest}",
+            size=locked.size,
+        )
+    path = Path(str(project.model_path))
+    place = f"/{FOLDER}/{path.name}"
+    if wanted == "fetch":
+        raise BuildError(
+            f"{path}: expected an address to fetch the model from, found a file.",
+            tip='Put it into a store, and name that in boxship.toml: model = "s3://…"',
+        )
+    if wanted == "bake":
+        return Weights("bake", "as the project says", place, _baked(path), locked.size)
+    if wanted == "auto" and locked.size < _BAKED_BYTES:
+        return Weights("bake", "it is under 100 MB", place, _baked(path), locked.size)
+    if wanted == "auto":
+        return Weights("mount", "it is over 100 MB: mount it at /models", place, size=locked.size)
+    return Weights(wanted, "as the project says", place, size=locked.size)
+
+
+def _baked(path: Path) -> tuple[Entry, ...]:
+    """The model's files; a golden request that lies beside it comes along."""
+    if path.is_dir():
+        inside = sorted(file for file in path.rglob("*") if file.is_file())
+        return tuple(
+            Entry(f"{FOLDER}/{path.name}/{file.relative_to(path).as_posix()}", file)
+            for file in inside
+        )
+    try:
+        beside = external_files(path)
+    except ValueError:
+        beside = ()
+    files = [path, *beside, *filter(Path.is_file, [path.parent / "golden.json"])]
+    return tuple(
+        Entry(f"{FOLDER}/{file.relative_to(path.parent).as_posix()}", file) for file in files
+    )

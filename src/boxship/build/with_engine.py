@@ -1,0 +1,73 @@
+"""The builders that use an engine: the same plan through its Dockerfile, in Docker or Podman."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from boxship.build import context, uv
+from boxship.build.plan import BuildPlan
+from boxship.errors import BuildError
+from boxship.oci.engine import Engine
+from boxship.oci.reference import is_loopback, parse
+
+_CERTIFICATES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+_INDEXES = {"index-url": ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"),
+            "extra-index-url": ("PIP_EXTRA_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")}  # fmt: skip
+
+
+def build(plan: BuildPlan, engine: Engine, name: str, *, network: str = "") -> None:
+    """Have ``engine`` build the image and keep it as ``name``.
+
+    Certificates and indexes of this machine reach the build as secrets, and no layer. Raises
+    ``BuildError`` and ``ImageError`` with what the engine said.
+    """
+    if len(plan.platforms) > 1:
+        raise BuildError(
+            f"{engine.kind}: expected one platform, found {len(plan.platforms)}.",
+            tip="Build several with --builder native, which emulates none.",
+        )
+    (platform,) = plan.platforms
+    with tempfile.TemporaryDirectory(prefix="boxship-context-") as temporary:
+        folder = Path(temporary) / "context"
+        folder.mkdir()
+        context.fill(plan, platform, folder)
+        with _secrets(plan, Path(temporary)) as secrets:
+            # Podman leaves a health check out of OCI images.
+            form = ["--format", "docker"] if engine.kind == "podman" else []
+            net = ["--network", network] if network else []
+            if engine.kind == "podman" and _on_this_machine(plan.base.name):
+                # As Docker does by itself.
+                net.append("--tls-verify=false")
+            engine.run("build", *form, *net, *secrets, "--tag", name, str(folder))
+
+
+def _on_this_machine(name: str) -> bool:
+    try:
+        return is_loopback(parse(name.removeprefix("docker://")).registry)
+    except ValueError:
+        return False
+
+
+@contextmanager
+def _secrets(plan: BuildPlan, folder: Path) -> Iterator[list[str]]:
+    """Flags that hand over pip's settings, certificates and logins."""
+    found = []
+    lines = ["[global]"]
+    for key, variables in _INDEXES.items():
+        value = next(filter(None, map(os.environ.get, variables)), "")
+        if value:
+            lines.append(f"{key} = {value}")
+    lines += [line.lstrip("-").replace(" ", " = ", 1) for line in uv.own_indexes(plan.requirements)]
+    settings = folder / "pip.conf"
+    settings.touch(mode=0o600)
+    settings.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found += ["--secret", f"id=pip,src={settings}"]
+    certificates = next(filter(None, map(os.environ.get, _CERTIFICATES)), "")
+    if certificates:
+        found += ["--secret", f"id=ca,src={certificates}"]
+    logins = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
+    if logins.is_file():
+        found += ["--secret", f"id=netrc,src={logins}"]
+    yield found

@@ -1,0 +1,75 @@
+"""A plan in words, and what it would weigh."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from boxship.build import own_wheel
+from boxship.build.plan import BuildPlan
+from boxship.errors import BuildError
+from boxship.oci.layer import Entry
+from boxship.oci.platform import Platform
+
+_CHEAPER = {
+    "torch": "its CPU build (--extra-index-url …/whl/cpu) leaves CUDA out",
+    "scikit-learn": "boxship convert makes a model that needs none",
+    "scipy": "boxship convert makes a model that needs none",
+    "pandas": "a model fitted on an array, or converted, needs none",
+}
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """One layer: what is in it, why it is one, and its bytes, compressed, about."""
+
+    what: str
+    why: str
+    size: int
+
+
+def weigh(plan: BuildPlan, platform: Platform) -> tuple[Weighed, ...]:
+    """Every layer of an image, from the lowest up; nothing is downloaded for it."""
+    return tuple(_layers(plan, platform))
+
+
+def _layers(plan: BuildPlan, platform: Platform) -> Iterator[Weighed]:
+    yield Weighed(f"base {plan.base.name}", "locked by its digest", plan.base.sizes[str(platform)])
+    for cut in plan.packages[platform]:
+        if len(cut.wheels) == 1:
+            wheel = cut.wheels[0]
+            why = "heavy: every image with this wheel shares it"
+            yield Weighed(f"{wheel.name} {wheel.version}", why, cut.size)
+        else:
+            yield Weighed(f"{len(cut.wheels)} light packages", "they change together", cut.size)
+    own = sum(len(content) for content in own_wheel.make().files.values()) // 3
+    yield Weighed("boxship", "serves the model", own)
+    yield Weighed("code and settings", "changes most often", sum(map(_size, plan.code)) // 3)
+    for entry in plan.weights.files:
+        yield Weighed(f"weights {Path(entry.path).name}", plan.weights.why, _size(entry))
+
+
+def _size(entry: Entry) -> int:
+    if isinstance(entry.content, Path):
+        return entry.content.stat().st_size
+    return len(entry.content or b"")
+
+
+def check_budget(plan: BuildPlan, platform: Platform, size: int) -> None:
+    """Raises ``BuildError`` that names the heaviest parts where ``size`` is over the budget."""
+    budget = plan.settings.budget
+    if not budget or size <= budget:
+        return
+    heaviest = sorted(weigh(plan, platform), key=lambda one: -one.size)[:3]
+    lines = [
+        f"\n  {one.what}: about {one.size / 1e6:.1f} MB{_cheaper(one.what)}" for one in heaviest
+    ]
+    raise BuildError(
+        f"{platform}: expected at most {budget / 1e6:.1f} MB, found {size / 1e6:.1f} MB."
+        f"{''.join(lines)}",
+        tip="Leave some of it out, or raise [image] budget.",
+    )
+
+
+def _cheaper(what: str) -> str:
+    hint = _CHEAPER.get(what.partition(" ")[0])
+    return f"; {hint}" if hint else ""

@@ -1,0 +1,201 @@
+"""``boxship build``."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from boxship import lock, project
+from boxship.artifact.cache import default_folder
+from boxship.cli import sizes, verbs
+from boxship.errors import UsageError
+from boxship.image_settings import ImageSettings
+from boxship.settings import options
+
+if TYPE_CHECKING:
+    from boxship.build.plan import BuildPlan
+    from boxship.oci.push import Progress
+
+_EPILOG = """\
+examples:
+  boxship build                                the project here, into ./NAME.oci
+  boxship build --plan                         only say what it would be
+  boxship build -t registry:5000/churn:7 --push
+  boxship build -t churn:7 --load              into Docker or Podman
+  boxship build -o docker-archive:churn.tar
+"""
+_FLAGS = ("base", "requirements", "weights", "budget", "platforms", "compression")
+
+
+def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
+    """Add the verb to the command line."""
+    verb = verbs.add(
+        to,
+        "build",
+        summary="make a project's container image",
+        description="Make the image that serves a project: small, reproducible, non-root, with\n"
+        "or without Docker. Only what `boxship lock` has written down goes in.",
+        epilog=_EPILOG,
+    )
+    verb.add_argument(
+        "target", nargs="?", metavar="FOLDER", help="the project's folder (default: the one here)"
+    )
+    verb.add_argument("-t", "--tag", metavar="REF", help="the image's name, such as churn:7")
+    verb.add_argument("-o", "--output", metavar="OUT", help="oci:DIR or docker-archive:FILE")
+    verb.add_argument("--push", action="store_true", help="send it to the registry of its name")
+    verb.add_argument("--load", action="store_true", help="hand it to Docker or Podman")
+    verb.add_argument("--plan", action="store_true", help="say what the image would be, and stop")
+    verb.add_argument(
+        "--builder",
+        choices=("native", "docker", "podman"),
+        default="native",
+        help="native needs no engine; docker and podman go through the Dockerfile",
+    )
+    verb.add_argument(
+        "--network", default="", metavar="NET", help="of the builds of docker and podman, as host"
+    )
+    known = {option.key: option for option in options(ImageSettings, "image")}
+    for key in _FLAGS:
+        option = known[key]
+        verb.add_argument(
+            option.flag if key != "platforms" else "--platform",
+            dest=f"image_{key}",
+            metavar=option.kind.metavar,
+            help=option.help,
+        )
+    verb.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Plan, build, and say what came of it."""
+    given = {
+        key: value for key in _FLAGS if (value := getattr(arguments, f"image_{key}")) is not None
+    }
+    resolved = project.resolve(
+        arguments.target, flags={}, image_flags=given, environ=os.environ, cwd=Path.cwd()
+    )
+    for warning in resolved.warnings:
+        print(f"boxship: {warning}", file=sys.stderr)
+    found = resolved.project
+    # Imported late: whoever only serves has none of what this needs.
+    from boxship.build.needs import check_packages
+
+    check_packages()
+    from boxship.build import plan as plans
+
+    plan = plans.decide(found, lock.read(found.folder))
+    if arguments.plan:
+        return _say(plan)
+    if arguments.builder == "native":
+        return _native(arguments, plan)
+    return _with_engine(arguments, plan)
+
+
+def _say(plan: "BuildPlan") -> int:
+    from boxship.build import words
+
+    for platform in plan.platforms:
+        layers = words.weigh(plan, platform)
+        print(f"{platform}, about {sizes.shown(sum(one.size for one in layers))}")
+        width = max(len(one.what) for one in layers)
+        for one in layers:
+            print(f"  {one.what:<{width}}  {sizes.shown(one.size):>8}  {one.why}")
+        words.check_budget(plan, platform, sum(one.size for one in layers))
+    print(f"weights: {plan.weights.delivery} ({plan.weights.why})")
+    print(f"user {plan.user}, port {plan.port}: {' '.join(plan.command)}")
+    return 0
+
+
+def _native(arguments: argparse.Namespace, plan: "BuildPlan") -> int:
+    from boxship.build import outputs, words
+    from boxship.build.layer_cache import LayerCache
+    from boxship.build.native import Native
+    from boxship.oci import image
+
+    if plan.settings.system_packages or plan.settings.run:
+        raise UsageError(
+            "[image] system_packages, run: expected none for --builder native, which runs nothing.",
+            tip="Build with --builder docker or podman.",
+        )
+    wanted = outputs.decide(
+        plan.name,
+        tag=arguments.tag,
+        output=arguments.output,
+        load=arguments.load,
+        pushed=arguments.push,
+        platforms=len(plan.platforms),
+    )
+    cache = LayerCache(default_folder() / "images")
+    created = _created()
+    images = Native(plan, cache, created=created, told=_tell).build()
+    for one in images:
+        words.check_budget(plan, one.platform, one.size)
+    top = images[0].manifest if len(images) == 1 else image.index(images, cache.blobs)
+    beside = [plan.base.name, *cache.pushed()]
+    for written in wanted.write(
+        plan.name, top, images, cache.blobs, beside=beside, told=lambda _: None
+    ):
+        if written.sent is not None:
+            cache.note_push(written.place)
+        weight = ", ".join(
+            f"{one.platform} {sizes.shown(one.size)}" if len(images) > 1 else sizes.shown(one.size)
+            for one in images
+        )
+        print(f"{written.place}  {weight if written.sent is None else _sent(written.sent)}")
+    print(f"  {top.digest}")
+    if plan.weights.delivery == "mount":
+        print(f"the model is not in it: mount it at {plan.weights.location}", file=sys.stderr)
+    return 0
+
+
+def _sent(progress: "Progress") -> str:
+    saved = f", {sizes.shown(progress.saved)} were there already" if progress.saved else ""
+    return f"{sizes.shown(progress.sent)} sent{saved}"
+
+
+def _with_engine(arguments: argparse.Namespace, plan: "BuildPlan") -> int:
+    """Built by an engine, the image is in the engine; from there it may go on."""
+    from boxship.build import outputs, with_engine
+    from boxship.oci import engine as engines
+
+    if arguments.push and not arguments.tag:
+        raise UsageError("--push: expected the image's name, found none.", tip="Add -t REF.")
+    kind, _, place = (arguments.output or "").partition(":")
+    if kind not in ("", "docker-archive"):
+        raise UsageError(
+            f"--output: expected docker-archive:FILE for {arguments.builder}, "
+            f"found {arguments.output!r}."
+        )
+    tag = outputs.parse_tag(arguments.tag) if arguments.tag else None
+    engine = engines.find(arguments.builder)
+    name = str(tag or f"{plan.name.lower()}:latest")
+    with_engine.build(plan, engine, name, network=arguments.network)
+    print(f"{name} in {engine.kind}")
+    if place:
+        engine.run("save", "--output", place, name)
+        print(place)
+    if arguments.push:
+        engine.run("push", name)
+        print(f"{name} pushed")
+    return 0
+
+
+def _created() -> str:
+    """Long ago, so that the same image is the same; or what SOURCE_DATE_EPOCH says.
+
+    https://reproducible-builds.org/specs/source-date-epoch/
+    """
+    from datetime import UTC, datetime
+
+    given = os.environ.get("SOURCE_DATE_EPOCH", "0")
+    try:
+        return datetime.fromtimestamp(int(given), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(
+            f"environment variable SOURCE_DATE_EPOCH: expected seconds since 1970, found {given!r}."
+        ) from None
+
+
+def _tell(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)

@@ -1,0 +1,51 @@
+"""``boxship dockerfile``."""
+
+import argparse
+import os
+from pathlib import Path
+
+from boxship import lock, project
+from boxship.cli import verbs
+
+_EPILOG = """\
+examples:
+  boxship dockerfile            print it
+  boxship dockerfile --write    write it into the project, with what it needs
+  docker build -t churn .       and Boxship is needed no more
+"""
+
+
+def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
+    """Add the verb to the command line."""
+    verb = verbs.add(
+        to,
+        "dockerfile",
+        summary="the Dockerfile that says the same as build",
+        description="Print the multi-stage Dockerfile that makes what `boxship build` makes.",
+        epilog=_EPILOG,
+    )
+    verb.add_argument(
+        "target", nargs="?", metavar="FOLDER", help="the project's folder (default: the one here)"
+    )
+    verb.add_argument(
+        "--write",
+        action="store_true",
+        help="write Dockerfile, .dockerignore and .boxship/ into the project",
+    )
+    verb.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print or write it."""
+    resolved = project.resolve(arguments.target, flags={}, environ=os.environ, cwd=Path.cwd())
+    found = resolved.project
+    from boxship.build import context, dockerfile, own_wheel, plan as plans
+
+    plan = plans.decide(found, lock.read(found.folder))
+    platform = plan.platforms[0]
+    if not arguments.write:
+        print(dockerfile.render(plan, platform, own_wheel.make().name), end="")
+        return 0
+    context.add(plan, platform, found.folder)
+    print(f"written to {found.folder}: Dockerfile, .dockerignore, {dockerfile.ADDED}/")
+    return 0

@@ -1,0 +1,1 @@
+"""Container images: layers, layouts, registries and engines; reads and writes, decides nothing."""

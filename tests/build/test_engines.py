@@ -1,0 +1,180 @@
+"""Images of all builders run in real engines, restricted as harshly as a cluster may."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from support.parts import VARIABLE, Parts, container, push_base
+
+ROW = {"feature_1": 1.0, "feature_2": 0.0}
+
+
+@pytest.fixture(scope="module")
+def parts() -> Parts:
+    folder = os.environ.get(VARIABLE)
+    if not folder:
+        pytest.skip(f"needs engines: tools/parts.sh up FOLDER, and {VARIABLE}=FOLDER")
+    return Parts(Path(folder))
+
+
+@pytest.fixture(scope="module")
+def base(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return push_base(parts, "python:3.11-slim", tmp_path_factory.mktemp("base"))
+
+
+Boxship = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def boxship(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Boxship:
+    """``boxship("build", cwd=folder)``: the command as it is typed, and what it prints."""
+    cache = tmp_path_factory.mktemp("cache")
+
+    def run(*arguments: str, cwd: Path) -> str:
+        environ = {**os.environ, **parts.environ, "BOXSHIP_CACHE": str(cache)}
+        done = subprocess.run(
+            [sys.executable, "-m", "boxship", *arguments],
+            cwd=cwd, env=environ, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def churn(base: str, boxship: Boxship, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A converted model's project, locked."""
+    folder = tmp_path_factory.mktemp("churn")
+    model = LogisticRegression().fit(np.array([[0.0, 1.0], [1.0, 0.0]] * 4), [0, 1] * 4)
+    (folder / "churn.pkl").write_bytes(pickle.dumps(model))
+    boxship("convert", "churn.pkl", "-o", "churn.onnx", cwd=folder)
+    (folder / "boxship.toml").write_text(f'model = "churn.onnx"\n[image]\nbase = "{base}"\n')
+    boxship("lock", cwd=folder)
+    return folder
+
+
+def right(answer: str, churn: Path) -> bool:
+    """Whether an answer is the model's own."""
+    model = pickle.loads((churn / "churn.pkl").read_bytes())
+    expected = model.predict_proba([list(ROW.values())])[0, 1]
+    found = json.loads(answer)
+    return bool(found["score"] == pytest.approx(expected, abs=1e-5))
+
+
+@pytest.mark.parametrize("builder", ["native", "docker", "podman"])
+@pytest.mark.timeout(300)
+def test_each_builders_image_answers_right(
+    parts: Parts, churn: Path, boxship: Boxship, builder: str
+) -> None:
+    """As an unknown user, read-only, without capabilities and network; a stop loses nothing."""
+    engine = "podman" if builder == "podman" else "docker"
+    name = f"churn:{builder}"
+    options = ["--load"] if builder == "native" else ["--builder", builder, "--network", "host"]
+    assert f"{name} in {engine}" in boxship("build", "-t", name, *options, cwd=churn)
+    with container(parts, engine, name) as running:
+        assert right(running.ask("/predict", json.dumps(ROW)), churn)
+        assert running.stop() == 0, running.logs()
+    described = json.loads(parts.run(engine, "inspect", name))[0]
+    config = described["Config"]
+    assert config["User"] == "65532:65532"
+    assert config["StopSignal"] in ("SIGTERM", "15")
+    assert "8080/tcp" in config["ExposedPorts"]
+    assert (config.get("Healthcheck") or described["Healthcheck"])["Test"][0] == "CMD"
+
+
+@pytest.mark.timeout(300)
+def test_a_model_that_is_mounted(parts: Parts, churn: Path, boxship: Boxship) -> None:
+    boxship("build", "-t", "churn:mount", "--weights", "mount", "--load", cwd=churn)
+    mount = f"{churn / 'churn.onnx'}:/models/churn.onnx:ro"
+    with container(parts, "docker", "churn:mount", "--volume", mount) as running:
+        assert right(running.ask("/predict", json.dumps(ROW)), churn)
+
+
+SERVICE = """
+from dataclasses import dataclass
+
+from boxship import Service
+
+
+@dataclass
+class Point:
+    x: float
+
+
+class Double(Service):
+    def predict(self, rows: list[Point]) -> list[float]:
+        return [2 * row.x for row in rows]
+"""
+
+
+@pytest.mark.timeout(300)
+def test_an_image_for_two_platforms(
+    parts: Parts, base: str, boxship: Boxship, tmp_path: Path
+) -> None:
+    """Built without emulation, it runs on the other processor too."""
+    (tmp_path / "service.py").write_text(SERVICE)
+    (tmp_path / "boxship.toml").write_text(
+        'service = "service:Double"\n'
+        f'[image]\nbase = "{base}"\nplatforms = ["linux/amd64", "linux/arm64"]\n'
+    )
+    boxship("lock", cwd=tmp_path)
+    name = f"{parts.registry}/double:two"
+    boxship("build", "-t", name, "--push", cwd=tmp_path)
+    parts.run("docker", "pull", "--platform", "linux/arm64", name)
+    options = ("--platform", "linux/arm64")
+    with container(parts, "docker", name, *options, within_s=180) as running:
+        machine = ("python3", "-c", "import platform; print(platform.machine())")
+        assert parts.run("docker", "exec", running.name, *machine) == "aarch64"
+        assert json.loads(running.ask("/predict", '{"x": 2}')) == {"value": 4.0}
+
+
+SERVE = """
+import os, pickle
+
+from fastapi import FastAPI
+
+MODEL_PATH = os.environ.get("MODEL_PATH", "/models/model.pkl")
+
+app = FastAPI()
+with open(MODEL_PATH, "rb") as file:
+    model = pickle.load(file)
+
+
+@app.post("/predict")
+async def predict(payload: dict):
+    row = [[payload["feature_1"], payload["feature_2"]]]
+    return {"score": float(model.predict_proba(row)[0, 1])}
+"""
+
+
+@pytest.mark.timeout(400)
+def test_an_application_of_ones_own(
+    parts: Parts, base: str, churn: Path, boxship: Boxship, tmp_path: Path
+) -> None:
+    """A tutorial's project builds with three lines of settings and no other change."""
+    import sklearn
+
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "serve.py").write_text(SERVE)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "churn_v7.pkl").write_bytes((churn / "churn.pkl").read_bytes())
+    (tmp_path / "requirements.txt").write_text(
+        f"fastapi\nuvicorn\nscikit-learn=={sklearn.__version__}\n"
+    )
+    (tmp_path / "boxship.toml").write_text(
+        f'app = "src.serve:app"\nmodel = "models/churn_v7.pkl"\nimage.base = "{base}"\n'
+    )
+    boxship("lock", cwd=tmp_path)
+    boxship("build", "-t", "article:1", "--load", cwd=tmp_path)
+    with container(parts, "docker", "article:1") as running:
+        assert right(running.ask("/predict", json.dumps(ROW)), churn)
+        assert running.ask("/health") == '{"status":"ok"}'
+        assert running.stop() == 0

@@ -1,0 +1,173 @@
+"""What an image will be is decided once, from the project and its lock."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.images import MakeProject, locked, planned
+
+from boxship import lock
+from boxship.build import dockerfile, plan as plans, words
+from boxship.build.layer_cache import LayerCache
+from boxship.errors import BuildError, UsageError
+from boxship.lock import Lock
+from boxship.oci.platform import Platform
+
+MODEL = 'model = "churn.onnx"\n'
+
+
+def test_a_project_that_is_not_locked(make_project: MakeProject) -> None:
+    with pytest.raises(UsageError, match="expected base image and requirements") as caught:
+        plans.decide(make_project(MODEL), Lock())
+    assert caught.value.tip == "Lock them first: boxship lock"
+
+
+@pytest.mark.parametrize(
+    ("settings", "files", "message"),
+    [
+        (MODEL, {"requirements_txt": "click\n"}, "found that of others"),
+        (
+            f'{MODEL}[image]\nbase = "python:3.12-slim"\n',
+            {},
+            "expected the base 'python:3.12-slim'",
+        ),
+        (
+            f'{MODEL}[image]\nplatforms = ["linux/arm64"]\n',
+            {},
+            "expected linux/arm64, found it not",
+        ),
+        (f'{MODEL}[image]\nplatforms = ["Linux"]\n', {}, "expected a platform such as"),
+        (f"{MODEL}[image]\nplatforms = []\n", {}, "expected at least one"),
+    ],
+)
+def test_a_lock_of_something_else_is_stale(
+    make_project: MakeProject,
+    cache: LayerCache,
+    settings: str,
+    files: dict[str, str],
+    message: str,
+) -> None:
+    before = locked(make_project(MODEL), cache)
+    with pytest.raises(UsageError, match=message):
+        plans.decide(make_project(settings, **files), before)
+
+
+def test_a_locked_model_that_has_gone_is_named(
+    make_project: MakeProject, cache: LayerCache
+) -> None:
+    before = locked(make_project(MODEL), cache)
+    with pytest.raises(UsageError, match=r"expected the model churn\.onnx, found none"):
+        plans.decide(make_project(MODEL), replace(before, model=None))
+
+
+def test_what_it_would_weigh_is_known_from_the_lock(
+    make_project: MakeProject, cache: LayerCache
+) -> None:
+    plan = planned(make_project(f'{MODEL}[image]\nbudget = "50MB"\n'), cache)
+    (platform,) = plan.platforms
+    layers = words.weigh(plan, platform)
+    assert layers[0].what.startswith("base oci:")
+    assert [one.what.partition(" ")[0] for one in layers[1:3]] == ["onnxruntime", "numpy"]
+    assert layers[-1].what == "weights churn.onnx"
+    size = sum(one.size for one in layers)
+    assert 60e6 < size < 150e6
+    words.check_budget(plan, platform, 50_000_000)
+    with pytest.raises(BuildError, match=r"expected at most 50\.0 MB, found") as caught:
+        words.check_budget(plan, platform, size)
+    assert "onnxruntime" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (f'{MODEL}[image]\nweights = "fetch"\n', "expected an address to fetch the model from"),
+        (
+            'model = "https://h.test/m.onnx"\n[image]\nweights = "bake"\n',
+            "expected a model file to bake",
+        ),
+    ],
+)
+def test_a_delivery_that_cannot_be(make_project: MakeProject, settings: str, message: str) -> None:
+    from boxship.build import weights
+    from boxship.lock import LockedModel
+
+    model = LockedModel("churn", "sha256:" + "1" * 64, 5)
+    with pytest.raises(BuildError, match=message):
+        weights.decide(make_project(settings), model)
+
+
+def test_a_model_with_an_address_is_fetched(make_project: MakeProject, cache: LayerCache) -> None:
+    from boxship.build import weights
+    from boxship.lock import LockedModel
+
+    model = LockedModel("https://h.test/m.onnx", "sha256:" + "1" * 64, 5)
+    found = weights.decide(make_project('model = "https://h.test/m.onnx"\n'), model)
+    assert (found.delivery, found.files) == ("fetch", ())
+    assert found.location == f"https://h.test/m.onnx@{model.digest}"
+
+
+def test_a_large_model_is_mounted(make_project: MakeProject, cache: LayerCache) -> None:
+    from boxship.build import weights
+
+    project = make_project(MODEL)
+    before = locked(project, cache).model
+    assert before is not None
+    found = weights.decide(project, replace(before, size=100_000_000))
+    assert (found.delivery, found.files) == ("mount", ())
+    assert "mount it at /models" in found.why
+
+
+def test_secrets_are_refused_unless_they_are_named(
+    make_project: MakeProject, cache: LayerCache
+) -> None:
+    settings = f'{MODEL}app = "src.serve:app"\n'
+    files = {"src__serve_py": "app = None\n", "src__.env": "KEY=1\n", "src__deep__id_rsa": "x\n",
+             "src__.env.example": "KEY=\n"}  # fmt: skip
+    before = locked(make_project(settings, **files), cache)
+    with pytest.raises(BuildError, match=r"found: src/\.env, src/deep/id_rsa\.") as caught:
+        plans.decide(make_project(settings, **files), before)
+    assert "allow" in caught.value.tip
+    allowed = f'{settings}[image]\nallow = ["src/.env", "src/deep/id_rsa"]\n'
+    plan = plans.decide(make_project(allowed, **files), before)
+    assert {"app/src/.env", "app/src/.env.example"} <= {entry.path for entry in plan.code}
+
+
+def test_code_that_is_not_there(make_project: MakeProject, cache: LayerCache) -> None:
+    before = locked(make_project(MODEL), cache)
+    with pytest.raises(UsageError, match="expected code to ship, found nothing there"):
+        plans.decide(make_project(f'{MODEL}code = ["lib"]\n'), before)
+
+
+def test_the_dockerfile_says_the_same(make_project: MakeProject, cache: LayerCache) -> None:
+    project = make_project(f'{MODEL}app = "src.serve:app"\n', src__serve_py="app = None\n")
+    plan = planned(project, cache)
+    text = dockerfile.render(plan, plan.platforms[0], "boxship.whl")
+    lines = text.splitlines()
+    assert sum(line.startswith("FROM ") and "@sha256:" in line for line in lines) == 2
+    assert "USER 65532:65532" in lines
+    assert "STOPSIGNAL SIGTERM" in lines
+    assert lines[-1].startswith('CMD ["/usr/local/bin/python3.')
+    assert not any(line.startswith("# syntax") for line in lines)
+    order = [text.index(part) for part in ("/layers/numpy /", "/layers/boxship /", "src/serve.py", "/models/churn.onnx")]  # fmt: skip
+    assert order == sorted(order)
+    ignored = dockerfile.ignore(plan).splitlines()
+    assert ignored[0] == "*"
+    assert {"!.boxship", "!churn.onnx", "!src/serve.py", "!boxship.toml"} <= set(ignored)
+    hashed = dockerfile.hashed(plan.packages[plan.platforms[0]][0].wheels)
+    assert hashed.startswith("numpy==")
+    assert "--hash=sha256:" in hashed
+
+
+def test_a_lock_is_read_as_it_was_written(make_project: MakeProject, cache: LayerCache) -> None:
+    project = make_project(MODEL)
+    whole = locked(project, cache)
+    assert lock.read(project.folder) == whole
+    assert Platform("linux", "amd64").runs(Platform("linux", "amd64", "v2"))
+
+
+def test_a_base_that_is_none(make_project: MakeProject, cache: LayerCache, tmp_path: Path) -> None:
+    project = make_project(f'{MODEL}[image]\nbase = "oci:{tmp_path}/nowhere"\n')
+    from boxship.errors import ImageError
+
+    with pytest.raises(ImageError, match="expected an OCI image layout, found none"):
+        locked(project, cache)

@@ -1,0 +1,110 @@
+"""Requirements are resolved for the image, and the very files that were locked are installed."""
+
+from pathlib import Path
+
+import pytest
+from support.images import Index, MakeProject, built, contents_of, locked, make_wheel, serving_index
+
+from boxship.build.layer_cache import LayerCache
+from boxship.build.locking import lock_image
+from boxship.errors import BuildError
+from boxship.lock import FILE_NAME
+
+MODEL = 'model = "churn.onnx"\n'
+
+
+def names(found: object) -> dict[str, str]:
+    (wheels,) = found.requirements.wheels.values()  # type: ignore[attr-defined]
+    return {wheel.name: wheel.version for wheel in wheels}
+
+
+def test_the_first_index_that_has_a_name_wins(make_project: MakeProject, cache: LayerCache) -> None:
+    """Else whoever registers an internal name elsewhere would be installed."""
+    ours = make_wheel("acme-features", "1.0", {"acme_features/__init__.py": "OURS = True\n"})
+    theirs = make_wheel("acme-features", "9.0", {"acme_features/__init__.py": "OURS = False\n"})
+    with (
+        serving_index(Index(dict([ours]))) as first,
+        serving_index(Index(dict([theirs]))) as second,
+    ):
+        lines = f"--extra-index-url {first.url}\n--extra-index-url {second.url}\nacme-features\n"
+        project = make_project(MODEL, requirements_txt=lines)
+        whole = locked(project, cache)
+        assert names(whole)["acme-features"] == "1.0"
+        assert whole.requirements is not None
+        assert whole.requirements.indexes == (first.url, second.url)
+        assert "opt/boxship/acme_features/__init__.py" in contents_of(built(project, cache), cache)
+
+
+def test_credentials_of_an_index_are_written_nowhere(
+    make_project: MakeProject, cache: LayerCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    wheel = make_wheel("acme-secret", "1.0", {"acme_secret/__init__.py": ""})
+    with serving_index(Index(dict([wheel]), login="bob:pass-word-1")) as index:
+        address = f"http://bob:pass-word-1@127.0.0.1:{index.port}/simple"
+        project = make_project(
+            MODEL, requirements_txt=f"--extra-index-url {address}\nacme-secret\n"
+        )
+        image = built(project, cache)
+        assert any(index.requests)
+    written = (project.folder / FILE_NAME).read_text()
+    assert f"http://127.0.0.1:{index.port}/simple" in written
+    assert "pass-word-1" not in written + caplog.text + str(image.config)
+    for layer in image.layers[1:]:
+        assert b"pass-word-1" not in cache.blobs.path(layer.blob.digest).read_bytes()
+
+
+def test_what_cannot_be_resolved_is_explained(make_project: MakeProject, cache: LayerCache) -> None:
+    with serving_index(Index({}, login="bob:pass-word-1")) as index:
+        lines = f"--extra-index-url http://bob:pass-word-1@127.0.0.1:{index.port}/simple\n"
+        project = make_project(MODEL, requirements_txt=f"{lines}numpy<1\nnumpy>2\n")
+        with pytest.raises(BuildError, match="numpy") as caught:
+            locked(project, cache)
+    assert "pass-word-1" not in caught.value.message
+    assert len(caught.value.message.splitlines()) < 30
+
+
+def test_a_wheel_for_another_machine_is_named(
+    make_project: MakeProject, cache: LayerCache, tmp_path: Path
+) -> None:
+    file, data = make_wheel("acme-native", "1.0", {"a.py": ""}, tag="cp311-cp311-win_amd64")
+    with serving_index(Index({file: data})) as index:
+        lines = f"--extra-index-url {index.url}\nacme-native\n"
+        with pytest.raises(BuildError, match="acme-native"):
+            locked(make_project(MODEL, requirements_txt=lines), cache)
+
+
+def test_what_was_locked_stays_until_it_is_upgraded(
+    make_project: MakeProject, cache: LayerCache
+) -> None:
+    old = make_wheel("acme-a", "1.0", {"acme_a.py": ""})
+    other = make_wheel("acme-b", "1.0", {"acme_b.py": ""})
+    with serving_index(Index(dict([old, other]))) as index:
+        lines = f"--extra-index-url {index.url}\nacme-a\nacme-b\n"
+        project = make_project(MODEL, requirements_txt=lines)
+        first = locked(project, cache)
+        for name in ("acme-a", "acme-b"):
+            file, data = make_wheel(name, "2.0", {f"{name.replace('-', '_')}.py": ""})
+            index.wheels[file] = data
+        kept = lock_image(project, first, cache=cache.folder)
+        assert (names(kept)["acme-a"], names(kept)["acme-b"]) == ("1.0", "1.0")
+        one = lock_image(project, first, cache=cache.folder, upgrade=["acme_A"])
+        assert (names(one)["acme-a"], names(one)["acme-b"]) == ("2.0", "1.0")
+        both = lock_image(project, first, cache=cache.folder, upgrade=None)
+        assert (names(both)["acme-a"], names(both)["acme-b"]) == ("2.0", "2.0")
+
+
+def test_another_file_under_a_locked_name_is_refused(
+    make_project: MakeProject, cache: LayerCache
+) -> None:
+    file, data = make_wheel("acme-moved", "1.0", {"acme_moved.py": "A = 1\n"})
+    with serving_index(Index({file: data})) as index:
+        lines = f"--extra-index-url {index.url}\nacme-moved\n"
+        project = make_project(MODEL, requirements_txt=lines)
+        whole = locked(project, cache)
+        index.wheels[file] = make_wheel("acme-moved", "1.0", {"acme_moved.py": "A = 2\n"})[1]
+        from boxship.build import plan as plans
+        from boxship.build.native import Native
+
+        with pytest.raises(BuildError, match="acme-moved"):
+            Native(plans.decide(project, whole), cache).build()

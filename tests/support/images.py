@@ -1,0 +1,201 @@
+"""What images are made of in tests: a base with this machine's own Python, wheels, an index."""
+
+import base64
+import contextlib
+import hashlib
+import http.server
+import io
+import re
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import threading
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from boxship import lock
+from boxship.artifact import model_file
+from boxship.build import interpreter, plan as plans
+from boxship.build.layer_cache import LayerCache
+from boxship.build.locking import lock_image
+from boxship.build.native import Native
+from boxship.build.plan import BuildPlan
+from boxship.lock import Lock, LockedModel
+from boxship.oci import layout
+from boxship.oci.blobs import Blobs
+from boxship.oci.contents import walk
+from boxship.oci.descriptor import CONFIG, MANIFEST, canonical
+from boxship.oci.image import Image
+from boxship.oci.layer import Entry, pack
+from boxship.oci.platform import Platform
+from boxship.project import Project
+
+MakeProject = Callable[..., Project]
+MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
+_LEFT_OUT = ("site-packages", "test", "idlelib", "__pycache__", "ensurepip", "tkinter", "lib2to3")
+
+
+def make_base(folder: Path, *, platform: Platform | None = None) -> Path:
+    """An OCI layout whose one layer holds this Python, its library and what they link to."""
+    blobs = Blobs(folder.with_name(f"{folder.name}-blobs"))
+    layer = pack(_python(), blobs)
+    where = platform or interpreter.here()
+    config = {
+        **where.as_json(),
+        "config": {
+            "Env": ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"],
+            "Cmd": ["python3"],
+        },
+        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
+        "history": [{"created_by": "tests"}],
+    }
+    config_blob = blobs.add(canonical(config), CONFIG)
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": config_blob.as_json(),
+        "layers": [layer.blob.as_json()],
+    }
+    top = blobs.add(canonical(manifest), MANIFEST)
+    layout.write(folder, top, [Image(top, config_blob, (layer,), config, where)], blobs)
+    return folder
+
+
+def _python() -> list[Entry]:
+    """Under ``usr/local``, as the official images have it; libraries and loader under ``lib``."""
+    program = Path(sys.executable).resolve()
+    stdlib = Path(sysconfig.get_paths()["stdlib"])
+    found = [Entry(f"usr/local/bin/python{MINOR}", program, executable=True)]
+    for path in stdlib.rglob("*"):
+        inside = path.relative_to(stdlib)
+        if path.is_file() and not set(inside.parts) & set(_LEFT_OUT):
+            executable = path.suffix == ".so"
+            found.append(Entry(f"usr/local/lib/python{MINOR}/{inside}", path, executable))
+    linked: set[Path] = set()
+    for binary in (program, *(stdlib / "lib-dynload").glob("*.so")):
+        told = subprocess.run(["ldd", binary], capture_output=True, text=True, check=False).stdout
+        linked |= {Path(one) for one in re.findall(r"(/\S+) \(0x", told)}
+    for library in linked:
+        folder = "lib64" if library.name.startswith("ld-linux-x86") else "lib"
+        found.append(Entry(f"{folder}/{library.name}", library.resolve(), executable=True))
+    return found
+
+
+def make_wheel(
+    name: str, version: str, files: Mapping[str, bytes | str], *, tag: str = "py3-none-any",
+    requires: tuple[str, ...] = (),
+) -> tuple[str, bytes]:  # fmt: skip
+    """A wheel's file name and its bytes."""
+    info = f"{name.replace('-', '_')}-{version}.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    metadata += "".join(f"Requires-Dist: {one}\n" for one in requires)
+    inside = {
+        **{path: text.encode() if isinstance(text, str) else text for path, text in files.items()},
+        f"{info}/METADATA": metadata.encode(),
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n".encode(),
+    }
+    record = ""
+    for path, content in inside.items():
+        taken = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+        record += f"{path},sha256={taken},{len(content)}\n"
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for path, content in inside.items():
+            archive.writestr(path, content)
+        archive.writestr(f"{info}/RECORD", record + f"{info}/RECORD,,\n")
+    return f"{name.replace('-', '_')}-{version}-{tag}.whl", data.getvalue()
+
+
+class Index:
+    """A package index on loopback. ``requests`` has the Authorization of each."""
+
+    def __init__(self, wheels: Mapping[str, bytes], *, login: str = "") -> None:
+        self.wheels = dict(wheels)
+        self.login = login
+        self.requests: list[str] = []
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/simple"
+
+    def page(self, path: str) -> bytes | None:
+        parts = path.strip("/").split("/")
+        if parts[0] == "files":
+            return self.wheels.get(parts[-1])
+        names = {re.sub(r"[-_.]+", "-", file.split("-")[0]).lower() for file in self.wheels}
+        if parts[0] != "simple" or len(parts) != 2 or parts[1] not in names:
+            return None
+        links = [
+            f'<a href="/files/{file}#sha256={hashlib.sha256(data).hexdigest()}">{file}</a>'
+            for file, data in self.wheels.items()
+            if re.sub(r"[-_.]+", "-", file.split("-")[0]).lower() == parts[1]
+        ]
+        return "<html><body>\n{}\n</body></html>".format("\n".join(links)).encode()
+
+
+@contextlib.contextmanager
+def serving_index(index: Index) -> Iterator[Index]:
+    """Answer for ``index`` until the end."""
+
+    class Pages(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            given = self.headers.get("authorization", "")
+            index.requests.append(given)
+            wanted = f"Basic {base64.b64encode(index.login.encode()).decode()}"
+            page = index.page(self.path)
+            if index.login and given != wanted:
+                self.send_response(401)
+                self.send_header("www-authenticate", "Basic")
+                page = b""
+            else:
+                self.send_response(200 if page is not None else 404)
+            kind = "text/html" if self.path.startswith("/simple") else "application/zip"
+            self.send_header("content-type", kind)
+            self.send_header("content-length", str(len(page or b"")))
+            self.end_headers()
+            self.wfile.write(page or b"")
+
+        do_HEAD = do_GET  # noqa: N815 (the name that the server looks for)
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
+        index.port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield index
+        server.shutdown()
+
+
+def locked(found: Project, cache: LayerCache, **options: object) -> Lock:
+    """The project's lock, written down as the command does it."""
+    model = None
+    if found.model_path:
+        examined = model_file.examine(Path(found.model_path))
+        model = LockedModel(found.model_location, examined.digest, examined.size)
+    whole = lock_image(found, Lock(model), cache=cache.folder, **options)  # type: ignore[arg-type]
+    lock.write(found.folder, whole)
+    return whole
+
+
+def planned(found: Project, cache: LayerCache) -> BuildPlan:
+    """What an image of the project would be, locked anew."""
+    return plans.decide(found, locked(found, cache))
+
+
+def built(found: Project, cache: LayerCache) -> Image:
+    """The image of the project, for one platform."""
+    (image,) = Native(planned(found, cache), cache).build()
+    return image
+
+
+def contents_of(image: Image, cache: LayerCache) -> dict[str, tarfile.TarInfo]:
+    """Everything that was put onto the base."""
+    seen: dict[str, tarfile.TarInfo] = {}
+    for layer in image.layers[1:]:
+        walk(layer.blob, cache.blobs, lambda entry, _: seen.update({entry.name: entry}))
+    return seen
