@@ -17,7 +17,7 @@ from boxship.build.plan import PACKAGES, BuildPlan
 from boxship.build.trial import try_imports
 from boxship.lock import LockedWheel
 from boxship.oci.compression import Compression
-from boxship.oci.image import Added, Image, Settings, put_together
+from boxship.oci.image import EMPTY_BASE, Added, Image, Settings, put_together
 from boxship.oci.layer import Entry, pack
 from boxship.oci.platform import Platform
 from boxship.oci.source import Source
@@ -40,6 +40,26 @@ class Native:
         with Source(self.plan.base.name, self.cache.blobs) as source:
             python = self._python(source)
             return tuple(self._image(source, platform, python) for platform in self.plan.platforms)
+
+    def volumes(self) -> tuple[Image, ...]:
+        """For each platform an image of the model alone, of one layer, to be mounted.
+
+        It names no program, and could run nothing; but it is an image like any other, since
+        containerd mounts no other. Raises ``OSError``.
+        """
+        layer = pack(self.plan.weights.volume, self.cache.blobs, self._compression)
+        digest = self.plan.model.digest if self.plan.model else ""
+        settings = Settings(labels={"boxship.model.digest": digest}, working_folder="/")
+        return tuple(
+            put_together(
+                Image(EMPTY_BASE, EMPTY_BASE, (), {}, platform),
+                [Added(layer, "model")],
+                settings,
+                self.created,
+                self.cache.blobs,
+            )
+            for platform in self.plan.platforms
+        )
 
     def _python(self, source: Source) -> Interpreter:
         """The base's own, if it has one for this machine; else one of this machine's."""

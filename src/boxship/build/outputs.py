@@ -1,11 +1,14 @@
 """Where an image goes once it is made: folders, archives, engines, registries."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from boxship.build import sbom
 from boxship.errors import UsageError
+from boxship.files import write_whole
 from boxship.oci import archive, engine, layout, push, reference
+from boxship.oci.attach import attach
 from boxship.oci.blobs import Blobs
 from boxship.oci.descriptor import Descriptor
 from boxship.oci.engine import Engine
@@ -34,6 +37,15 @@ class Outputs:
     engine: Engine | None = None
     push: bool = False
 
+    def of_model(self) -> "Outputs":
+        """Where an image of the model alone goes: beside this one."""
+        return replace(
+            self,
+            tag=replace(self.tag, tag=f"{self.tag.tag}-model") if self.tag else None,
+            folder=self.folder and self.folder.with_name(f"model-{self.folder.name}"),
+            archive=self.archive and self.archive.with_name(f"model-{self.archive.name}"),
+        )
+
     def write(
         self,
         name: str,
@@ -41,16 +53,23 @@ class Outputs:
         images: Sequence[Image],
         blobs: Blobs,
         *,
+        contents: Sequence[bytes],
         beside: Sequence[str],
         told: Told,
     ) -> list[Written]:
-        """Put the image everywhere; ``beside`` are images that its registry may have layers of.
+        """Put the image everywhere, and what each is made of with it: ``contents``.
+
+        ``beside`` are images that its registry may have layers of.
 
         Raises ``BoxshipError`` and ``OSError``.
         """
         done = []
         if self.folder is not None:
             layout.write(self.folder, top, images, blobs, name=str(self.tag or name))
+            for image, document in zip(images, contents, strict=bool(contents)):
+                system = f".{image.platform.architecture}" if len(images) > 1 else ""
+                beside_it = self.folder.with_name(f"{self.folder.name}{system}.cdx.json")
+                write_whole(beside_it, document.decode())
             done.append(Written(f"{self.folder}"))
         if self.archive is not None:
             archive.write(self.archive, images[0], blobs, self._local(name))
@@ -60,6 +79,8 @@ class Outputs:
             done.append(Written(f"{self._local(name)} in {self.engine.kind}"))
         if self.push and self.tag is not None:
             sent = push.push(self.tag, top, images, blobs, bases=beside, told=told)
+            for image, document in zip(images, contents, strict=bool(contents)):
+                attach(self.tag, image.manifest, document, sbom.MEDIA_TYPE, blobs)
             done.append(Written(str(self.tag), sent))
         return done
 

@@ -1,6 +1,6 @@
 """How the model gets into the container, and where it lies there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,13 +20,14 @@ Delivery = Literal["none", "bake", "mount", "fetch", "image-volume"]
 class Weights:
     """``files`` are baked in, each a layer of its own; ``location`` is what ``MODEL_PATH`` says.
 
-    ``why`` is the reason for the ``delivery``, in words.
+    ``volume`` is what an image of the model alone holds, to be mounted at ``/models``. ``why`` is the reason for the ``delivery``, in words.
     """
 
     delivery: Delivery
     why: str
     location: str = ""
     files: tuple[Entry, ...] = ()
+    volume: tuple[Entry, ...] = ()
     size: int = 0
 
 
@@ -55,12 +56,21 @@ def decide(project: Project, locked: LockedModel | None) -> Weights:
             tip='Put it into a store, and name that in boxship.toml: model = "s3://…"',
         )
     if wanted == "bake":
-        return Weights("bake", "as the project says", place, _baked(path), locked.size)
+        return Weights("bake", "as the project says", place, _baked(path), size=locked.size)
     if wanted == "auto" and locked.size < _BAKED_BYTES:
-        return Weights("bake", "it is under 100 MB", place, _baked(path), locked.size)
+        return Weights("bake", "it is under 100 MB", place, _baked(path), size=locked.size)
     if wanted == "auto":
         return Weights("mount", "it is over 100 MB: mount it at /models", place, size=locked.size)
-    return Weights(wanted, "as the project says", place, size=locked.size)
+    volume = tuple(
+        replace(entry, path=entry.path.removeprefix(f"{FOLDER}/")) for entry in _baked(path)
+    )
+    return Weights(
+        wanted,
+        "as the project says",
+        place,
+        volume=volume if wanted == "image-volume" else (),
+        size=locked.size,
+    )
 
 
 def _baked(path: Path) -> tuple[Entry, ...]:

@@ -14,7 +14,12 @@ from boxship.image_settings import ImageSettings
 from boxship.settings import options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from boxship.build.layer_cache import LayerCache
+    from boxship.build.outputs import Outputs
     from boxship.build.plan import BuildPlan
+    from boxship.oci.image import Image
     from boxship.oci.push import Progress
 
 _EPILOG = """\
@@ -108,10 +113,9 @@ def _say(plan: "BuildPlan") -> int:
 
 
 def _native(arguments: argparse.Namespace, plan: "BuildPlan") -> int:
-    from boxship.build import outputs, words
+    from boxship.build import outputs, sbom, words
     from boxship.build.layer_cache import LayerCache
     from boxship.build.native import Native
-    from boxship.oci import image
 
     if plan.settings.system_packages or plan.settings.run:
         raise UsageError(
@@ -128,25 +132,62 @@ def _native(arguments: argparse.Namespace, plan: "BuildPlan") -> int:
     )
     cache = LayerCache(default_folder() / "images")
     created = _created()
-    images = Native(plan, cache, created=created, told=_tell).build()
+    native = Native(plan, cache, created=created, told=_tell)
+    images = native.build()
     for one in images:
         words.check_budget(plan, one.platform, one.size)
-    top = images[0].manifest if len(images) == 1 else image.index(images, cache.blobs)
-    beside = [plan.base.name, *cache.pushed()]
-    for written in wanted.write(
-        plan.name, top, images, cache.blobs, beside=beside, told=lambda _: None
-    ):
-        if written.sent is not None:
-            cache.note_push(written.place)
-        weight = ", ".join(
-            f"{one.platform} {sizes.shown(one.size)}" if len(images) > 1 else sizes.shown(one.size)
-            for one in images
-        )
-        print(f"{written.place}  {weight if written.sent is None else _sent(written.sent)}")
-    print(f"  {top.digest}")
+    documents = [sbom.make(plan, one) for one in images]
+    _write(wanted, plan, images, cache, documents)
+    if plan.weights.volume:
+        _write(wanted.of_model(), plan, native.volumes(), cache, [])
     if plan.weights.delivery == "mount":
         print(f"the model is not in it: mount it at {plan.weights.location}", file=sys.stderr)
     return 0
+
+
+class _Sending:
+    """How far a push is: one line that is written over, on a terminal alone."""
+
+    def __init__(self) -> None:
+        self._percent = -1
+
+    def __call__(self, progress: "Progress") -> None:
+        done = progress.sent + progress.saved
+        percent = 100 * done // max(progress.size, 1)
+        if percent != self._percent and sys.stderr.isatty():
+            self._percent = percent
+            end = "\033[K" if percent < 100 else "\r\033[K"
+            print(f"\r{percent:3} % {_sent(progress)}", end=end, file=sys.stderr, flush=True)
+
+
+def _write(
+    wanted: "Outputs",
+    plan: "BuildPlan",
+    images: "Sequence[Image]",
+    cache: "LayerCache",
+    contents: "Sequence[bytes]",
+) -> None:
+    """Put images where they were asked for, and say where they are."""
+    from boxship.oci import image
+
+    top = images[0].manifest if len(images) == 1 else image.index(images, cache.blobs)
+    weight = ", ".join(
+        f"{one.platform} {sizes.shown(one.size)}" if len(images) > 1 else sizes.shown(one.size)
+        for one in images
+    )
+    for written in wanted.write(
+        plan.name,
+        top,
+        images,
+        cache.blobs,
+        contents=contents,
+        beside=[plan.base.name, *cache.pushed()],
+        told=_Sending(),
+    ):
+        if written.sent is not None:
+            cache.note_push(written.place)
+        print(f"{written.place}  {weight if written.sent is None else _sent(written.sent)}")
+    print(f"  {top.digest}")
 
 
 def _sent(progress: "Progress") -> str:

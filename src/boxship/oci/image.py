@@ -32,6 +32,10 @@ class Image:
         return tuple({blob.digest: blob for blob in found}.values())
 
 
+EMPTY_BASE = Descriptor(MANIFEST, "", 0)
+"""Stands for the manifest of an image that has nothing below its own layers."""
+
+
 @dataclass(frozen=True)
 class Added:
     """A layer that is put onto others, and how its line in the history reads."""

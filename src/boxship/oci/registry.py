@@ -198,8 +198,11 @@ class Repository:
         # Of the first byte alone a registry says the same as of none.
         return (self._place(response), received) if received else (self._begun(), 0)
 
-    def put_manifest(self, manifest: Descriptor, data: bytes, version: str) -> None:
-        """Name an image. Raises ``ImageError``."""
+    def put_manifest(self, manifest: Descriptor, data: bytes, version: str) -> bool:
+        """Name an image; whether the registry lists it with what it refers to.
+
+        Raises ``ImageError``.
+        """
         response = self._access.request(
             "PUT",
             f"{self._path}/manifests/{version}",
@@ -208,6 +211,7 @@ class Repository:
             content=lambda: data,
         )
         self._check(response, "no such repository")
+        return "oci-subject" in response.headers
 
     def _sent(
         self, place: str, file: Path, start: int, size: int, moved: "_Moved"

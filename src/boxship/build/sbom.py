@@ -1,0 +1,72 @@
+"""What an image is made of, from its lock: a CycloneDX document.
+
+https://cyclonedx.org/docs/1.6/json/
+"""
+
+import uuid
+from typing import Any, Final
+from urllib.parse import quote
+
+import boxship
+from boxship.build.plan import BuildPlan
+from boxship.oci.descriptor import canonical
+from boxship.oci.image import Image
+
+MEDIA_TYPE: Final = "application/vnd.cyclonedx+json"
+
+
+def make(plan: BuildPlan, image: Image) -> bytes:
+    """The document; the same image always has the same."""
+    components = [_base(plan, image)]
+    for cut in plan.packages[image.platform]:
+        for wheel in cut.wheels:
+            name = wheel.name.lower().replace("_", "-")
+            components.append(
+                {
+                    "type": "library",
+                    "name": wheel.name,
+                    "version": wheel.version,
+                    "purl": f"pkg:pypi/{name}@{quote(wheel.version)}",
+                    "hashes": [_hash(wheel.digest)],
+                }
+            )
+    components.append({"type": "library", "name": "boxship", "version": boxship.__version__})
+    if plan.model is not None:
+        components.append(
+            {
+                "type": "machine-learning-model",
+                "name": plan.model.location,
+                "hashes": [_hash(plan.model.digest)],
+            }
+        )
+    components.sort(key=lambda one: (str(one["type"]), str(one["name"])))
+    return canonical(
+        {
+            "bomFormat": "CycloneDX",
+            "specVersion": "1.6",
+            "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, image.manifest.digest)}",
+            "version": 1,
+            "metadata": {
+                "component": {
+                    "type": "container",
+                    "name": plan.name,
+                    "version": image.manifest.digest,
+                }
+            },
+            "components": components,
+        }
+    )
+
+
+def _base(plan: BuildPlan, image: Image) -> dict[str, Any]:
+    digest = plan.base.platforms[str(image.platform)]
+    return {
+        "type": "container",
+        "name": plan.base.name,
+        "version": digest,
+        "hashes": [_hash(digest)],
+    }
+
+
+def _hash(digest: str) -> dict[str, str]:
+    return {"alg": "SHA-256", "content": digest.partition(":")[2]}
