@@ -1,9 +1,12 @@
 """Small files that are written whole or not at all, and what makes a write last."""
 
+import contextlib
 import ctypes
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 # Of Linux: fcntl.h and linux/fs.h.
 _HERE = -100
@@ -12,13 +15,23 @@ _EXCHANGE = 2
 
 def write_whole(file: Path, text: str) -> None:
     """Put ``text`` into ``file`` in one step: nobody ever reads half of it. Raises ``OSError``."""
+    with replacing(file) as out:
+        out.write(text.encode())
+        out.flush()
+        os.fsync(out.fileno())
+
+
+@contextlib.contextmanager
+def replacing(file: Path) -> Iterator[IO[bytes]]:
+    """What is written takes the place of ``file`` at the end, if nothing was raised.
+
+    Raises ``OSError``.
+    """
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}")
     part = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
+        with os.fdopen(handle, "wb") as out:
+            yield out
         part.chmod(0o644)
         part.replace(file)
     except BaseException:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from conftest import Need
-from support.registry import PASSWORD, USER, Registry, answering, keep_login, registry, small_image
+from support.registry import PASSWORD, USER, Registry, keep_login, registry, small_image
+from support.stores import threaded
 from support.tokens import IDENTITY_TOKEN, Tokens, tokens
 
 from boxship.errors import ImageError
@@ -229,9 +230,9 @@ class Leading(http.server.BaseHTTPRequestHandler):
 def test_no_other_host_is_told_the_password(ours: Ours, logins: Path) -> None:
     blob = ours.image.config_blob
     seen: list[tuple[str, str]] = []
-    with answering(type("Other", (Leading,), {"seen": seen, "place": ""})) as other:
+    with threaded(type("Other", (Leading,), {"seen": seen, "place": ""})) as other:
         place = f"http://127.0.0.1:{other}/u"
-        with answering(type("First", (Leading,), {"seen": [], "place": place})) as first:
+        with threaded(type("First", (Leading,), {"seen": [], "place": place})) as first:
             keep_login(logins, f"127.0.0.1:{first}")
             with Repository(parse(f"127.0.0.1:{first}/churn:7")) as there:
                 there.upload(blob, ours.blobs.path(blob.digest))

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from support.registry import Registry, answering, front, random_bytes
-from support.stores import wire
+from support.registry import Registry, front, random_bytes
+from support.stores import threaded, wire
 
 from boxship.errors import ImageError
 from boxship.oci.blobs import Blobs
@@ -117,7 +117,7 @@ def test_an_upload_goes_on_where_the_registry_says(
     kept = bytearray()
     requests: list[str] = []
     state = {"cuts": cuts, "kept": kept, "requests": requests}
-    with answering(type("Handler", (Resuming,), state)) as port, repository(port) as there:
+    with threaded(type("Handler", (Resuming,), state)) as port, repository(port) as there:
         there.upload(blob, blobs.path(blob.digest), told.append)
     assert kept == blobs.read(blob)
     assert sum(told) == SIZE
@@ -131,7 +131,7 @@ def test_an_upload_that_never_moves_ends(tmp_path: Path) -> None:
     blob = blobs.add(random_bytes(SIZE), "")
     state = {"cuts": [0] * 100, "kept": bytearray(), "requests": []}
     with (
-        answering(type("Handler", (Resuming,), state)) as port,
+        threaded(type("Handler", (Resuming,), state)) as port,
         repository(port) as there,
         pytest.raises(ImageError, match=rf"^127.0.0.1:{port}/churn:7: cut off: "),
     ):

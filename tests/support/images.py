@@ -10,10 +10,11 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
-import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 from boxship import lock
 from boxship.artifact import model_file
@@ -26,11 +27,11 @@ from boxship.lock import Lock, LockedModel
 from boxship.oci import layout
 from boxship.oci.blobs import Blobs
 from boxship.oci.contents import walk
-from boxship.oci.descriptor import CONFIG, MANIFEST, canonical
-from boxship.oci.image import Image
-from boxship.oci.layer import Entry, pack
+from boxship.oci.image import Added, Image, Settings, put_together, scratch
+from boxship.oci.layer import Entry, Layer, pack
 from boxship.oci.platform import Platform
 from boxship.project import Project
+from support.stores import threaded
 
 MakeProject = Callable[..., Project]
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -40,27 +41,17 @@ _LEFT_OUT = ("site-packages", "test", "idlelib", "__pycache__", "ensurepip", "tk
 def make_base(folder: Path, *, platform: Platform | None = None) -> Path:
     """An OCI layout whose one layer holds this Python, its library and what they link to."""
     blobs = Blobs(folder.with_name(f"{folder.name}-blobs"))
-    layer = pack(_python(), blobs)
-    where = platform or interpreter.here()
-    config = {
-        **where.as_json(),
-        "config": {
-            "Env": ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"],
-            "Cmd": ["python3"],
-        },
-        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
-        "history": [{"created_by": "tests"}],
-    }
-    config_blob = blobs.add(canonical(config), CONFIG)
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "config": config_blob.as_json(),
-        "layers": [layer.blob.as_json()],
-    }
-    top = blobs.add(canonical(manifest), MANIFEST)
-    layout.write(folder, top, [Image(top, config_blob, (layer,), config, where)], blobs)
+    variables = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
+    image = base_of(pack(_python(), blobs), platform or interpreter.here(), variables, blobs)
+    layout.write(folder, image.manifest, [image], blobs)
     return folder
+
+
+def base_of(layer: Layer, platform: Platform, variables: Mapping[str, str], blobs: Blobs) -> Image:
+    """A base image of one layer, which starts its Python."""
+    settings = Settings(environment=variables, command=("python3",))
+    added = [Added(layer, "tests")]
+    return put_together(scratch(platform), added, settings, "2026-01-01T00:00:00Z", blobs)
 
 
 def _python() -> list[Entry]:
@@ -125,13 +116,13 @@ class Index:
         parts = path.strip("/").split("/")
         if parts[0] == "files":
             return self.wheels.get(parts[-1])
-        names = {re.sub(r"[-_.]+", "-", file.split("-")[0]).lower() for file in self.wheels}
+        names = {canonicalize_name(file.split("-")[0]) for file in self.wheels}
         if parts[0] != "simple" or len(parts) != 2 or parts[1] not in names:
             return None
         links = [
             f'<a href="/files/{file}#sha256={hashlib.sha256(data).hexdigest()}">{file}</a>'
             for file, data in self.wheels.items()
-            if re.sub(r"[-_.]+", "-", file.split("-")[0]).lower() == parts[1]
+            if canonicalize_name(file.split("-")[0]) == parts[1]
         ]
         return "<html><body>\n{}\n</body></html>".format("\n".join(links)).encode()
 
@@ -163,12 +154,9 @@ def serving_index(index: Index) -> Iterator[Index]:
         def log_message(self, *_: object) -> None:
             """Nobody reads it."""
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
-        index.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
+    with threaded(Pages) as port:
+        index.port = port
         yield index
-        server.shutdown()
 
 
 def locked(found: Project, cache: LayerCache, **options: object) -> Lock:

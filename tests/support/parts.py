@@ -1,6 +1,5 @@
 """Real engines, a registry and base images, as ``tools/parts.sh`` has started them."""
 
-import hashlib
 import os
 import subprocess
 import time
@@ -11,14 +10,14 @@ from pathlib import Path
 
 from boxship.oci import image, push, reference
 from boxship.oci.blobs import Blobs
-from boxship.oci.compression import Compressor
-from boxship.oci.descriptor import CONFIG, LAYER_GZIP, MANIFEST, Descriptor, canonical
+from boxship.oci.compression import Sink
 from boxship.oci.image import Image
-from boxship.oci.layer import Layer
+from boxship.oci.layer import compress
 from boxship.oci.platform import Platform
+from support.images import base_of
 
 VARIABLE = "PARTS_FOLDER"
-_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # The worst that a cluster does to a container.
 HARSH = (
     "--read-only",
@@ -75,31 +74,12 @@ def push_base(parts: Parts, name: str, folder: Path) -> str:
 
 
 def _image(tar: Path, platform: Platform, blobs: Blobs) -> Image:
-    taken = hashlib.sha256()
-    with blobs.adding() as incoming, tar.open("rb") as file:
-        compressor = Compressor(incoming, "gzip")
-        while chunk := file.read(1 << 20):
-            taken.update(chunk)
-            compressor.write(chunk)
-        compressor.close()
-    blob = Descriptor(LAYER_GZIP, incoming.digest, incoming.size)
-    layer = Layer(blob, f"sha256:{taken.hexdigest()}")
-    config = {
-        **platform.as_json(),
-        "config": {"Env": [_PATH], "Cmd": ["python3"]},
-        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
-        "history": [{"created_by": "mmdebstrap"}],
-    }
-    config_blob = blobs.add(canonical(config), CONFIG)
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "config": config_blob.as_json(),
-        "layers": [layer.blob.as_json()],
-    }
-    top = blobs.add(canonical(manifest), MANIFEST)
-    described = Descriptor(MANIFEST, top.digest, top.size, platform)
-    return Image(described, config_blob, (layer,), config, platform)
+    def copy(out: Sink) -> None:
+        with tar.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                out.write(chunk)
+
+    return base_of(compress(copy, blobs), platform, {"PATH": _PATH}, blobs)
 
 
 class Container:

@@ -6,7 +6,6 @@ import http.server
 import json
 import os
 import subprocess
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +14,11 @@ from typing import Any
 import httpx
 
 from boxship.oci.blobs import Blobs
-from boxship.oci.descriptor import Descriptor
-from boxship.oci.image import Added, Image, Settings, put_together
+from boxship.oci.image import Added, Image, Settings, put_together, scratch
 from boxship.oci.layer import Entry, pack
 from boxship.oci.platform import Platform
 from support.serving import free_port
-from support.stores import wait_for_port
+from support.stores import threaded, wait_for_port
 
 USER, PASSWORD = "ann", "correct horse"
 _HTPASSWD = f"{USER}:$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e\n"
@@ -94,8 +92,7 @@ def small_image(
     base: Image | None = None,
 ) -> Image:
     """An image with one layer of ``files``, on those of ``base``."""
-    nothing = Descriptor("", "", 0)
-    below = base or Image(nothing, nothing, (), {}, platform)
+    below = base or scratch(platform)
     layer = pack([Entry(path, data) for path, data in files.items()], blobs)
     created = "2026-01-01T00:00:00Z"
     return put_together(below, [Added(layer, "tests")], Settings(), created, blobs)
@@ -134,26 +131,9 @@ def front(upstream: int, **options: Any) -> Iterator[Front]:
     made = Front(upstream, **options)
     with httpx.Client(base_url=f"http://127.0.0.1:{upstream}", timeout=30) as client:
         handler = type("Handler", (_Passing,), {"front": made, "client": client})
-        with answering(handler) as port:
+        with threaded(handler) as port:
             made.port = port
             yield made
-
-
-@contextlib.contextmanager
-def answering(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[int]:
-    """Have ``handler`` answer on a free port."""
-
-    class Quiet(http.server.ThreadingHTTPServer):
-        def handle_error(self, request: object, client_address: object) -> None:
-            """A client may leave when it likes."""
-
-    with Quiet(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
-            yield server.server_address[1]
-        finally:
-            server.shutdown()
 
 
 class _Passing(http.server.BaseHTTPRequestHandler):

@@ -246,7 +246,7 @@ def wire(upstream: int, *cuts: int, of_requests: bool = False) -> Iterator[Wire]
                         if allowed < len(data):
                             return
 
-    with _threaded(Relay) as port:
+    with threaded(Relay) as port:
         made.port = port
         yield made
 
@@ -297,7 +297,7 @@ class Site:
 @contextlib.contextmanager
 def site(made: Site) -> Iterator[Site]:
     """Serve ``made`` over HTTP."""
-    with _threaded(type("Handler", (_Pages,), {"site": made})) as port:
+    with threaded(type("Handler", (_Pages,), {"site": made})) as port:
         made.port = port
         yield made
 
@@ -369,7 +369,9 @@ class _Pages(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def _threaded(handler: type[socketserver.BaseRequestHandler]) -> Iterator[int]:
+def threaded(handler: type[socketserver.BaseRequestHandler]) -> Iterator[int]:
+    """Have ``handler`` answer on a free port of loopback, each client in a thread."""
+
     class Threaded(socketserver.ThreadingTCPServer):
         allow_reuse_address = True
         daemon_threads = True

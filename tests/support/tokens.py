@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from support.registry import PASSWORD, USER, answering
+from support.registry import PASSWORD, USER
+from support.stores import threaded
 
 ISSUER, SERVICE = "tests", "registry of the tests"
 IDENTITY_TOKEN = "stands for both"
@@ -93,7 +94,7 @@ def tokens(folder: Path) -> Iterator[Tokens]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "root.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
     made = Tokens(folder / "root.pem", key)
-    with answering(type("Handler", (_Giving,), {"tokens": made})) as port:
+    with threaded(type("Handler", (_Giving,), {"tokens": made})) as port:
         made.port = port
         yield made
 

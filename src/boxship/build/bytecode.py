@@ -1,6 +1,5 @@
 """Bytecode for the image's Python, made beforehand: a read-only root cannot keep any."""
 
-import shutil
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -29,6 +28,5 @@ def compile_all(
         lines.append(f"{source}\t/{path}\t{into / cached}\n")
     done = python.run([compile_modules.__file__], stdin="".join(lines))
     if done.code != 0:
-        shutil.rmtree(into, ignore_errors=True)
         raise BuildError(f"{python.argv[0]}: could not compile: {done.stderr.strip()[-500:]}")
     return {cached: file for cached, file in targets.items() if file.exists()}

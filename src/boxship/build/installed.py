@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -37,19 +37,30 @@ class Distribution:
 
 def read(folder: Path, wheels: Sequence[LockedWheel], *, slimmed: bool) -> dict[str, Distribution]:
     """The distributions in ``folder``, by the names of ``wheels``. Raises ``BuildError``."""
-    found = {}
-    for record in sorted(folder.glob("*.dist-info/RECORD")):
-        name = canonicalize_name(record.parent.name.removesuffix(".dist-info").partition("-")[0])
-        found[name] = _distribution(folder, name, record, slimmed=slimmed)
+    found = {
+        name: _distribution(folder, name, record, slimmed=slimmed)
+        for name, record in records(folder)
+    }
     missing = [wheel.file for wheel in wheels if canonicalize_name(wheel.name) not in found]
     if missing:
         raise BuildError(f"{', '.join(missing)}: expected to be installed, found nothing of it.")
     return {wheel.name: found[canonicalize_name(wheel.name)] for wheel in wheels}
 
 
+def records(folder: Path) -> Iterator[tuple[str, Path]]:
+    """The name and the RECORD of every distribution in ``folder``."""
+    for record in sorted(folder.glob("*.dist-info/RECORD")):
+        stem = record.parent.name.removesuffix(".dist-info")
+        yield canonicalize_name(stem.partition("-")[0]), record
+
+
+def rows(record: Path) -> list[list[str]]:
+    """What a RECORD says of each file: path, digest and size."""
+    return [row for row in csv.reader(io.StringIO(record.read_text(encoding="utf-8"))) if row]
+
+
 def _distribution(folder: Path, name: str, record: Path, *, slimmed: bool) -> Distribution:
-    rows = list(csv.reader(io.StringIO(record.read_text(encoding="utf-8"))))
-    kept = [row for row in rows if row and _stays(folder, row[0], slimmed=slimmed)]
+    kept = [row for row in rows(record) if _stays(folder, row[0], slimmed=slimmed)]
     path = str(record.relative_to(folder))
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(sorted(kept))

@@ -2,8 +2,8 @@
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ from boxship.build.plan import PACKAGES, BuildPlan
 from boxship.build.trial import try_imports
 from boxship.lock import LockedWheel
 from boxship.oci.compression import Compression
-from boxship.oci.image import EMPTY_BASE, Added, Image, Settings, put_together
+from boxship.oci.image import Added, Image, Settings, put_together, scratch
 from boxship.oci.layer import Entry, pack
 from boxship.oci.platform import Platform
 from boxship.oci.source import Source
@@ -52,7 +52,7 @@ class Native:
         settings = Settings(labels={"boxship.model.digest": digest}, working_folder="/")
         return tuple(
             put_together(
-                Image(EMPTY_BASE, EMPTY_BASE, (), {}, platform),
+                scratch(platform),
                 [Added(layer, "model")],
                 settings,
                 self.created,
@@ -117,12 +117,7 @@ class Native:
         found = {cut: self.cache.find(*self._made_of(cut)) for cut in cuts}
         missing = [wheel for cut in cuts if found[cut] is None for wheel in cut.wheels]
         if missing:
-            with ExitStack() as stack:
-                room = Path(
-                    stack.enter_context(
-                        tempfile.TemporaryDirectory(dir=self._room(), prefix="install-")
-                    )
-                )
+            with self._room() as room:
                 self.told(f"{platform}: installing {len(missing)} packages")
                 distributions = self._install(missing, platform, room)
                 for cut in cuts:
@@ -173,8 +168,7 @@ class Native:
         made_of = ("boxship", wheel.digest, *self._context())
         if found := self.cache.find(*made_of):
             return found
-        with tempfile.TemporaryDirectory(dir=self._room(), prefix="own-") as folder:
-            room = Path(folder)
+        with self._room() as room:
             entries = []
             for path, content in wheel.files.items():
                 file = room / "site" / path
@@ -188,9 +182,8 @@ class Native:
     def _code(self, python: Interpreter) -> Packed:
         """The user's code and settings, and where Python finds all packages."""
         plan = self.plan
-        with tempfile.TemporaryDirectory(dir=self._room(), prefix="code-") as folder:
-            entries = [*plan.code, plan.runtime_lock, plan.path_file]
-            return self._pack(entries, Path(folder), python)
+        with self._room() as room:
+            return self._pack([*plan.code, plan.runtime_lock, plan.path_file], room, python)
 
     def _weights(self, entry: Entry) -> Packed:
         assert isinstance(entry.content, Path)  # noqa: S101 (weights are files)
@@ -235,10 +228,13 @@ class Native:
     def _compression(self) -> Compression:
         return self.plan.settings.compression
 
-    def _room(self) -> Path:
-        room = self.cache.folder / "work"
-        room.mkdir(parents=True, exist_ok=True)
-        return room
+    @contextmanager
+    def _room(self) -> Iterator[Path]:
+        """A folder to work in, on the disk of the cache, that goes afterwards."""
+        work = self.cache.folder / "work"
+        work.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=work) as folder:
+            yield Path(folder)
 
 
 _COMPRESSORS = (version("deflate"), version("backports.zstd"))

@@ -92,9 +92,7 @@ def decide(
     name: str, *, tag: str | None, output: str | None, load: bool, pushed: bool, platforms: int
 ) -> Outputs:
     """From flags to outputs; without any, a layout beside the project. Raises ``UsageError``."""
-    named = parse_tag(tag) if tag else None
-    if pushed and named is None:
-        raise UsageError("--push: expected the image's name, found none.", tip="Add -t REF.")
+    tagged = named(tag, pushed=pushed)
     text = output or ("" if load or pushed else f"oci:{name}.oci")
     kind, _, place = text.partition(":")
     if text and (kind not in ("oci", "docker-archive") or not place):
@@ -105,7 +103,7 @@ def decide(
             tip="Several go into oci:DIR, or to a registry with --push.",
         )
     return Outputs(
-        named,
+        tagged,
         folder=Path(place) if kind == "oci" else None,
         archive=Path(place) if kind == "docker-archive" else None,
         engine=engine.find() if load else None,
@@ -113,8 +111,12 @@ def decide(
     )
 
 
-def parse_tag(text: str) -> Reference:
-    """The name that an image is given. Raises ``UsageError``."""
+def named(text: str | None, *, pushed: bool) -> Reference | None:
+    """The name that an image is given, which one that is ``pushed`` needs. Raises ``UsageError``."""
+    if not text:
+        if pushed:
+            raise UsageError("--push: expected the image's name, found none.", tip="Add -t REF.")
+        return None
     try:
         found = reference.parse(text)
     except ValueError as error:

@@ -6,6 +6,7 @@ import importlib.metadata
 import io
 import zipfile
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 
 import boxship
@@ -32,7 +33,7 @@ class OwnWheel:
     name: str
     files: dict[str, bytes]
 
-    @property
+    @cached_property
     def content(self) -> bytes:
         """The wheel: the same files are always the same bytes."""
         data = io.BytesIO()
@@ -47,8 +48,9 @@ class OwnWheel:
         return f"sha256:{hashlib.sha256(self.content).hexdigest()}"
 
 
+@cache
 def make() -> OwnWheel:
-    """The wheel of what runs here."""
+    """The wheel of what runs here, read once."""
     folder = Path(boxship.__file__).parent
     files = {
         f"{_ROOM}/{path.relative_to(folder).as_posix()}": path.read_bytes()

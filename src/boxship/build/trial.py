@@ -7,6 +7,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from boxship.build import installed
 from boxship.build.interpreter import Interpreter
 from boxship.build.plan import PACKAGES, BuildPlan
 from boxship.errors import BuildError
@@ -74,12 +75,11 @@ def _asked_for(plan: BuildPlan) -> set[str]:
 def _top_modules(site: Path, distributions: set[str]) -> list[str]:
     """The packages that those distributions have, by their RECORDs."""
     found = set()
-    for record in site.glob("*.dist-info/RECORD"):
-        name = canonicalize_name(record.parent.name.removesuffix(".dist-info").partition("-")[0])
+    for name, record in installed.records(site):
         if name not in distributions:
             continue
-        for line in record.read_text(encoding="utf-8").splitlines():
-            top, slash, rest = line.rpartition(",")[0].rpartition(",")[0].strip('"').partition("/")
+        for path, *_ in installed.rows(record):
+            top, slash, rest = path.partition("/")
             if slash and rest == "__init__.py" and top.isidentifier():
                 found.add(top)
             elif not slash and top.endswith(".py"):

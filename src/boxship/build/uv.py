@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from packaging.tags import Tag
+from packaging.utils import canonicalize_name
 
 from boxship import process
 from boxship.build import wheel_tags
@@ -59,23 +60,17 @@ def resolve(
         own = Path(temporary) / "boxship.txt"
         lines = [*requirements.lines, *(f"--extra-index-url {url}" for url in indexes)]
         own.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        # uv prefers what its output file already names.
         output = Path(temporary) / "pylock.toml"
-        kept = Path(temporary) / "kept.txt"
-        named = {_name(one) for one in upgrade}
-        kept.write_text(
-            "\n".join(
-                f"{one.name}=={one.version}" for one in before if _name(one.name) not in named
-            ),
-            encoding="utf-8",
-        )
-        preferred = Path(temporary) / "preferred.txt"
         argv = ["pip", "compile", "--quiet", "--no-header", "--no-config"]
         argv += [*target(platform, base), "--only-binary", ":all:"]
         files = [*([str(requirements.file)] if requirements.file else []), str(own)]
         if before:
-            # In two steps, since preferences are read from a file of the output's own form.
-            preferred.write_text(kept.read_text(encoding="utf-8"), encoding="utf-8")
+            # In two steps: uv prefers what its output names already, in that very form alone.
+            preferred = Path(temporary) / "preferred.txt"
+            newer = {canonicalize_name(one) for one in upgrade}
+            kept = [one for one in before if canonicalize_name(one.name) not in newer]
+            lines = [f"{one.name}=={one.version}" for one in kept]
+            preferred.write_text("\n".join(lines), encoding="utf-8")
             _run([*argv, *files, "--no-annotate", "--output-file", str(preferred)], folder)
             files.append(f"--constraint={preferred}")
         _run([*argv, *files, "--format", "pylock.toml", "--output-file", str(output)], folder)
@@ -174,7 +169,3 @@ def _run(argv: Sequence[str], folder: Path) -> None:
         lines = [line.rstrip() for line in done.stderr.splitlines() if line.strip()]
         shown = "\n".join(lines[:_LONGEST]) + ("\n…" if len(lines) > _LONGEST else "")
         raise BuildError(_PASSWORD.sub(r"\g<scheme>", shown) or "uv failed without a word.")
-
-
-def _name(text: str) -> str:
-    return re.sub(r"[-_.]+", "-", text).lower()

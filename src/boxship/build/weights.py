@@ -1,11 +1,12 @@
 """How the model gets into the container, and where it lies there."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from boxship.artifact.external_data import external_files
 from boxship.errors import BuildError
+from boxship.image_settings import Weights as WantedWeights
 from boxship.lock import LockedModel
 from boxship.oci.layer import Entry
 from boxship.project import Project
@@ -20,7 +21,8 @@ Delivery = Literal["none", "bake", "mount", "fetch", "image-volume"]
 class Weights:
     """``files`` are baked in, each a layer of its own; ``location`` is what ``MODEL_PATH`` says.
 
-    ``volume`` is what an image of the model alone holds, to be mounted at ``/models``. ``why`` is the reason for the ``delivery``, in words.
+    ``volume`` is what an image of the model alone holds, to be mounted at ``/models``. ``why`` is
+    the reason for the ``delivery``, in words.
     """
 
     delivery: Delivery
@@ -55,30 +57,31 @@ def decide(project: Project, locked: LockedModel | None) -> Weights:
             f"{path}: expected an address to fetch the model from, found a file.",
             tip='Put it into a store, and name that in boxship.toml: model = "s3://…"',
         )
-    if wanted == "bake":
-        return Weights("bake", "as the project says", place, _baked(path), size=locked.size)
-    if wanted == "auto" and locked.size < _BAKED_BYTES:
-        return Weights("bake", "it is under 100 MB", place, _baked(path), size=locked.size)
-    if wanted == "auto":
-        return Weights("mount", "it is over 100 MB: mount it at /models", place, size=locked.size)
-    volume = tuple(
-        replace(entry, path=entry.path.removeprefix(f"{FOLDER}/")) for entry in _baked(path)
-    )
+    delivery, why = _delivery(wanted, locked.size)
     return Weights(
-        wanted,
-        "as the project says",
+        delivery,
+        why,
         place,
-        volume=volume if wanted == "image-volume" else (),
+        files=_files(path, f"{FOLDER}/") if delivery == "bake" else (),
+        volume=_files(path, "") if delivery == "image-volume" else (),
         size=locked.size,
     )
 
 
-def _baked(path: Path) -> tuple[Entry, ...]:
-    """The model's files; a golden request that lies beside it comes along."""
+def _delivery(wanted: WantedWeights, size: int) -> tuple[Delivery, str]:
+    if wanted != "auto":
+        return wanted, "as the project says"
+    if size < _BAKED_BYTES:
+        return "bake", "it is under 100 MB"
+    return "mount", "it is over 100 MB: mount it at /models"
+
+
+def _files(path: Path, below: str) -> tuple[Entry, ...]:
+    """The model's files, below a folder; a golden request that lies beside it comes along."""
     if path.is_dir():
         inside = sorted(file for file in path.rglob("*") if file.is_file())
         return tuple(
-            Entry(f"{FOLDER}/{path.name}/{file.relative_to(path).as_posix()}", file)
+            Entry(f"{below}{path.name}/{file.relative_to(path).as_posix()}", file)
             for file in inside
         )
     try:
@@ -87,5 +90,5 @@ def _baked(path: Path) -> tuple[Entry, ...]:
         beside = ()
     files = [path, *beside, *filter(Path.is_file, [path.parent / "golden.json"])]
     return tuple(
-        Entry(f"{FOLDER}/{file.relative_to(path.parent).as_posix()}", file) for file in files
+        Entry(f"{below}{file.relative_to(path.parent).as_posix()}", file) for file in files
     )

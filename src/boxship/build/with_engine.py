@@ -2,8 +2,6 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from boxship.build import context, uv
@@ -33,14 +31,16 @@ def build(plan: BuildPlan, engine: Engine, name: str, *, network: str = "") -> N
         folder = Path(temporary) / "context"
         folder.mkdir()
         context.fill(plan, platform, folder)
-        with _secrets(plan, Path(temporary)) as secrets:
+        flags = _secrets(plan, Path(temporary))
+        if network:
+            flags += ["--network", network]
+        if engine.kind == "podman":
             # Podman leaves a health check out of OCI images.
-            form = ["--format", "docker"] if engine.kind == "podman" else []
-            net = ["--network", network] if network else []
-            if engine.kind == "podman" and _on_this_machine(plan.base.name):
+            flags += ["--format", "docker"]
+            if _on_this_machine(plan.base.name):
                 # As Docker does by itself.
-                net.append("--tls-verify=false")
-            engine.run("build", *form, *net, *secrets, "--tag", name, str(folder))
+                flags.append("--tls-verify=false")
+        engine.run("build", *flags, "--tag", name, str(folder))
 
 
 def _on_this_machine(name: str) -> bool:
@@ -50,10 +50,8 @@ def _on_this_machine(name: str) -> bool:
         return False
 
 
-@contextmanager
-def _secrets(plan: BuildPlan, folder: Path) -> Iterator[list[str]]:
-    """Flags that hand over pip's settings, certificates and logins."""
-    found = []
+def _secrets(plan: BuildPlan, folder: Path) -> list[str]:
+    """Flags that hand over pip's settings, which are written into ``folder``, certificates, logins."""
     lines = ["[global]"]
     for key, variables in _INDEXES.items():
         value = next(filter(None, map(os.environ.get, variables)), "")
@@ -63,11 +61,11 @@ def _secrets(plan: BuildPlan, folder: Path) -> Iterator[list[str]]:
     settings = folder / "pip.conf"
     settings.touch(mode=0o600)
     settings.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    found += ["--secret", f"id=pip,src={settings}"]
+    found = ["--secret", f"id=pip,src={settings}"]
     certificates = next(filter(None, map(os.environ.get, _CERTIFICATES)), "")
     if certificates:
         found += ["--secret", f"id=ca,src={certificates}"]
     logins = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
     if logins.is_file():
         found += ["--secret", f"id=netrc,src={logins}"]
-    yield found
+    return found

@@ -200,15 +200,13 @@ def _with_engine(arguments: argparse.Namespace, plan: "BuildPlan") -> int:
     from boxship.build import outputs, with_engine
     from boxship.oci import engine as engines
 
-    if arguments.push and not arguments.tag:
-        raise UsageError("--push: expected the image's name, found none.", tip="Add -t REF.")
+    tag = outputs.named(arguments.tag, pushed=arguments.push)
     kind, _, place = (arguments.output or "").partition(":")
     if kind not in ("", "docker-archive"):
         raise UsageError(
             f"--output: expected docker-archive:FILE for {arguments.builder}, "
             f"found {arguments.output!r}."
         )
-    tag = outputs.parse_tag(arguments.tag) if arguments.tag else None
     engine = engines.find(arguments.builder)
     name = str(tag or f"{plan.name.lower()}:latest")
     with_engine.build(plan, engine, name, network=arguments.network)

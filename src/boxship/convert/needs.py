@@ -1,7 +1,6 @@
 """The packages that converting needs, and that nothing else of Boxship does."""
 
-from importlib.util import find_spec
-
+from boxship import packages
 from boxship.convert.errors import INSTALL, ConversionError
 
 _PACKAGES = {
@@ -16,7 +15,7 @@ _PACKAGES = {
 
 def check_packages() -> None:
     """Raise ``ConversionError`` with every package that is missing. Imports none of them."""
-    missing = [package for module, package in _PACKAGES.items() if find_spec(module) is None]
+    missing = packages.missing(_PACKAGES)
     if missing:
         raise ConversionError(
             f"Converting needs packages that are not installed: {', '.join(missing)}.",

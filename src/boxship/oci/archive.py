@@ -1,15 +1,12 @@
 """Docker's archives: an image in one tar, which every engine can load. Written whole or not at all."""
 
-import contextlib
 import io
-import os
 import tarfile
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from boxship.errors import ImageError
+from boxship.files import replacing
 from boxship.oci.blobs import Blobs
 from boxship.oci.descriptor import canonical
 from boxship.oci.image import Image
@@ -21,7 +18,14 @@ def write(file: Path, image: Image, blobs: Blobs, name: str) -> None:
     https://github.com/moby/docker-image-spec/blob/main/v1.2.md. Raises ``ImageError`` and
     ``OSError``.
     """
-    with _replacing(file) as out:
+    if file.exists() and not file.is_file():
+        raise ImageError(
+            f"{file}: expected a file or nothing there, found something else.",
+            tip="Name another file: nothing was changed.",
+        )
+    file = file.resolve()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(file) as out:
         stream(out, image, blobs, name)
 
 
@@ -51,24 +55,3 @@ def _add(tar: tarfile.TarFile, path: str, size: int, content: IO[bytes]) -> None
 
 def _hex(digest: str) -> str:
     return digest.partition(":")[2]
-
-
-@contextlib.contextmanager
-def _replacing(file: Path) -> Iterator[IO[bytes]]:
-    if file.exists() and not file.is_file():
-        raise ImageError(
-            f"{file}: expected a file or nothing there, found something else.",
-            tip="Name another file: nothing was changed.",
-        )
-    file = file.resolve()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            yield out
-        part.chmod(0o644)
-        part.replace(file)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

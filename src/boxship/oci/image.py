@@ -32,10 +32,6 @@ class Image:
         return tuple({blob.digest: blob for blob in found}.values())
 
 
-EMPTY_BASE = Descriptor(MANIFEST, "", 0)
-"""Stands for the manifest of an image that has nothing below its own layers."""
-
-
 @dataclass(frozen=True)
 class Added:
     """A layer that is put onto others, and how its line in the history reads."""
@@ -56,6 +52,12 @@ class Settings:
     ports: Sequence[int] = ()
     stop_signal: str = ""
     health: Mapping[str, Any] | None = None
+
+
+def scratch(platform: Platform) -> Image:
+    """An image with nothing in it, to put layers onto; it is in no registry."""
+    nothing = Descriptor("", "", 0)
+    return Image(nothing, nothing, (), {}, platform)
 
 
 def put_together(

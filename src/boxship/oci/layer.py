@@ -3,7 +3,7 @@
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -50,13 +50,24 @@ def pack(entries: Iterable[Entry], blobs: Blobs, compression: Compression = "gzi
     Everything belongs to root and may be read by all: an image's files are for its user to read,
     not to change. Raises ``OSError``.
     """
+
+    def write(out: Sink) -> None:
+        with tarfile.open(mode="w|", fileobj=out, format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]
+            for entry in _with_folders(entries):
+                _add(tar, entry)
+
+    return compress(write, blobs, compression)
+
+
+def compress(
+    write: Callable[[Sink], None], blobs: Blobs, compression: Compression = "gzip"
+) -> Layer:
+    """The layer of the tar archive that ``write`` writes. Raises ``OSError``."""
     with blobs.adding() as incoming:
         compressor = Compressor(incoming, compression)
         try:
             tee = _Tee(compressor)
-            with tarfile.open(mode="w|", fileobj=tee, format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]
-                for entry in _with_folders(entries):
-                    _add(tar, entry)
+            write(tee)
         finally:
             compressor.close()
     blob = Descriptor(MEDIA_TYPES[compression], incoming.digest, incoming.size)
