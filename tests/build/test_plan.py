@@ -4,12 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support import models
 from support.images import MakeProject, locked, planned
 
 from boxship import lock
 from boxship.build import dockerfile, plan as plans, words
 from boxship.build.layer_cache import LayerCache
-from boxship.errors import BuildError, UsageError
+from boxship.errors import BuildError, DigestError, UsageError
 from boxship.lock import Lock
 from boxship.oci.platform import Platform
 
@@ -58,6 +59,17 @@ def test_a_locked_model_that_has_gone_is_named(
     before = locked(make_project(MODEL), cache)
     with pytest.raises(UsageError, match=r"expected the model churn\.onnx, found none"):
         plans.decide(make_project(MODEL), replace(before, model=None))
+
+
+def test_a_model_that_has_changed_since_is_refused(
+    make_project: MakeProject, cache: LayerCache
+) -> None:
+    project = make_project(MODEL)
+    before = locked(project, cache)
+    other = models.save_identity(project.folder, [("pixels", "FP32", (None, 3))])
+    other.replace(project.folder / "churn.onnx")
+    with pytest.raises(DigestError, match="expected the digest sha256:"):
+        plans.decide(project, before)
 
 
 def test_what_it_would_weigh_is_known_from_the_lock(

@@ -1,12 +1,15 @@
 """Requirements are resolved for the image, and the very files that were locked are installed."""
 
+import configparser
 from pathlib import Path
 
 import pytest
 from support.images import Index, MakeProject, built, contents_of, locked, make_wheel, serving_index
 
+from boxship.build import plan as plans, with_engine
 from boxship.build.layer_cache import LayerCache
 from boxship.build.locking import lock_image
+from boxship.build.native import Native
 from boxship.errors import BuildError
 from boxship.lock import FILE_NAME
 
@@ -103,8 +106,28 @@ def test_another_file_under_a_locked_name_is_refused(
         project = make_project(MODEL, requirements_txt=lines)
         whole = locked(project, cache)
         index.wheels[file] = make_wheel("acme-moved", "1.0", {"acme_moved.py": "A = 2\n"})[1]
-        from boxship.build import plan as plans
-        from boxship.build.native import Native
-
         with pytest.raises(BuildError, match="acme-moved"):
             Native(plans.decide(project, whole), cache).build()
+
+
+def test_an_index_that_the_lock_was_given_is_asked_again(
+    make_project: MakeProject, cache: LayerCache
+) -> None:
+    """Whoever builds need not name it a second time; of one with a login, the file has it."""
+    given = make_wheel("acme-given", "1.0", {"acme_given.py": ""})
+    own = make_wheel("acme-own", "1.0", {"acme_own.py": ""})
+    with (
+        serving_index(Index(dict([given]))) as first,
+        serving_index(Index(dict([own]), login="bob:pass-word-1")) as second,
+    ):
+        address = f"http://bob:pass-word-1@127.0.0.1:{second.port}/simple"
+        lines = f"--extra-index-url {address}\nacme-given\nacme-own\n"
+        project = make_project(MODEL, requirements_txt=lines)
+        plan = plans.decide(project, locked(project, cache, indexes=[first.url]))
+        (image,) = Native(plan, cache).build()
+        settings = configparser.ConfigParser(interpolation=None)
+        settings.read_string(with_engine.pip_settings(plan, {"PIP_INDEX_URL": "https://a.test"}))
+    inside = contents_of(image, cache)
+    assert {"opt/boxship/acme_given.py", "opt/boxship/acme_own.py"} <= inside.keys()
+    assert settings["global"]["index-url"] == "https://a.test"
+    assert settings["global"]["extra-index-url"].split() == [first.url, address]

@@ -31,7 +31,6 @@ class Native:
 
     plan: BuildPlan
     cache: LayerCache
-    indexes: tuple[str, ...] = ()
     created: str = "1970-01-01T00:00:00Z"
     told: Told = lambda _: None
 
@@ -137,7 +136,7 @@ class Native:
             room / "site",
             folder=self.plan.folder,
             requirements=self.plan.requirements,
-            indexes=self.indexes,
+            indexes=self.plan.locked.indexes,
         )
         return installed.read(room / "site", wheels, slimmed=self.plan.settings.slim)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from boxship import contract
+from boxship.artifact import model_file
 from boxship.build import own_code, requirements, weights
 from boxship.build.cut import Cut, cut
 from boxship.build.requirements import Requirements
@@ -89,7 +90,8 @@ class BuildPlan:
 def decide(project: Project, lock: Lock) -> BuildPlan:
     """The plan for ``project`` as it was locked.
 
-    Raises ``UsageError`` where the lock is missing or stale, and ``BuildError``.
+    Raises ``UsageError`` where the lock is missing or stale, ``DigestError`` where the model is
+    another than was locked, and ``BuildError``.
     """
     wanted = platforms(project)
     if lock.base is None or lock.requirements is None:
@@ -100,6 +102,9 @@ def decide(project: Project, lock: Lock) -> BuildPlan:
     found = find_requirements(project)
     _check_fresh(project, lock, found)
     delivered = weights.decide(project, lock.model)
+    if lock.model is not None and (delivered.files or delivered.volume):
+        # Other bytes would go in, and never be served.
+        model_file.examine(Path(str(project.model_path)), expected=lock.model.digest)
     model = lock.model
     if model is not None and delivered.delivery != "fetch":
         model = LockedModel(delivered.location, model.digest, model.size, trusted=model.trusted)

@@ -22,7 +22,8 @@ from boxship.oci.platform import Platform
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 # What uv has names for; a newer libc runs what was made for an older one.
 _GLIBCS = (17, 28, *range(31, 41))
-_INDEX = re.compile(r"(?:-i|--index-url|--extra-index-url)[ =]\s*(?P<url>\S+)")
+_INDEX = re.compile(r"(?P<option>-i|--index-url|--extra-index-url)[ =]\s*(?P<url>\S+)")
+_OPTIONS = {"-i": "index-url"}
 _PASSWORD = re.compile(r"(?P<scheme>[a-z+]+://)[^/@\s]+@")
 _LONGEST = 25
 
@@ -92,9 +93,7 @@ def install(
     indexes: Sequence[str],
 ) -> None:
     """Install the very files that were locked into a folder. Raises ``BuildError``."""
-    lines = [f"--extra-index-url {url}" for url in indexes]
-    # Where the user's own file names indexes, with the credentials that a lock leaves out.
-    lines += own_indexes(requirements)
+    lines = [f"--{option} {url}" for option, url in all_indexes(requirements, indexes)]
     for wheel in wheels:
         place = f" @ {_address(wheel, folder)}" if wheel.place else f"=={wheel.version}"
         lines.append(f"{wheel.name}{place} --hash={wheel.digest}")
@@ -107,12 +106,20 @@ def install(
         _run(argv, folder)
 
 
-def own_indexes(requirements: Requirements) -> list[str]:
-    """The lines of the user's requirements that name indexes."""
+def own_indexes(requirements: Requirements) -> list[tuple[str, str]]:
+    """The indexes that the user's requirements name: the option, and the address with it."""
     if requirements.file is None or requirements.file.suffix == ".toml":
         return []
     text = read(requirements.file).decode(errors="replace")
-    return [line.strip() for line in text.splitlines() if _INDEX.match(line.strip()) is not None]
+    found = (_INDEX.match(line.strip()) for line in text.splitlines())
+    return [(_OPTIONS.get(one["option"], one["option"][2:]), one["url"]) for one in found if one]
+
+
+def all_indexes(requirements: Requirements, locked: Sequence[str]) -> list[tuple[str, str]]:
+    """What was locked, and what the user's own file names, with credentials that a lock has not."""
+    own = own_indexes(requirements)
+    named = {without_credentials(url) for _, url in own}
+    return [*(("extra-index-url", url) for url in locked if url not in named), *own]
 
 
 def without_credentials(url: str) -> str:
@@ -123,7 +130,7 @@ def without_credentials(url: str) -> str:
 
 def index_urls(requirements: Requirements, given: Sequence[str]) -> tuple[str, ...]:
     """Every index but the usual one, without credentials: what was given, then the file's own."""
-    named = [match["url"] for line in own_indexes(requirements) if (match := _INDEX.match(line))]
+    named = [url for _, url in own_indexes(requirements)]
     return tuple(dict.fromkeys(without_credentials(url) for url in (*given, *named)))
 
 

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from boxship.build import context, uv
@@ -43,6 +44,19 @@ def build(plan: BuildPlan, engine: Engine, name: str, *, network: str = "") -> N
         engine.run("build", *flags, "--tag", name, str(folder))
 
 
+def pip_settings(plan: BuildPlan, environ: Mapping[str, str]) -> str:
+    """A ``pip.conf`` with this machine's indexes, the lock's and the requirements' own."""
+    found: dict[str, list[str]] = {}
+    for key, variables in _INDEXES.items():
+        value = next(filter(None, map(environ.get, variables)), "")
+        found[key] = value.split()
+    for key, url in uv.all_indexes(plan.requirements, plan.locked.indexes):
+        # The usual index is one; of the others there may be several.
+        found[key] = [url] if key == "index-url" else [*found[key], url]
+    lines = [" ".join([key, "=", "\n    ".join(urls)]) for key, urls in found.items() if urls]
+    return "\n".join(["[global]", *lines, ""])
+
+
 def _on_this_machine(name: str) -> bool:
     try:
         return is_loopback(parse(name.removeprefix("docker://")).registry)
@@ -52,15 +66,9 @@ def _on_this_machine(name: str) -> bool:
 
 def _secrets(plan: BuildPlan, folder: Path) -> list[str]:
     """Flags that hand over pip's settings, which are written into ``folder``, certificates, logins."""
-    lines = ["[global]"]
-    for key, variables in _INDEXES.items():
-        value = next(filter(None, map(os.environ.get, variables)), "")
-        if value:
-            lines.append(f"{key} = {value}")
-    lines += [line.lstrip("-").replace(" ", " = ", 1) for line in uv.own_indexes(plan.requirements)]
     settings = folder / "pip.conf"
     settings.touch(mode=0o600)
-    settings.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    settings.write_text(pip_settings(plan, os.environ), encoding="utf-8")
     found = ["--secret", f"id=pip,src={settings}"]
     certificates = next(filter(None, map(os.environ.get, _CERTIFICATES)), "")
     if certificates:

@@ -39,6 +39,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Print or write it."""
     resolved = project.resolve(arguments.target, flags={}, environ=os.environ, cwd=Path.cwd())
     found = resolved.project
+    from boxship.build.needs import check_packages
+
+    check_packages()
     from boxship.build import context, dockerfile, own_wheel, plan as plans
 
     plan = plans.decide(found, lock.read(found.folder))
