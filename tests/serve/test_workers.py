@@ -156,7 +156,6 @@ def test_one_worker_of_two_is_killed(serve: Serve) -> None:
     assert survivor in meanwhile
     assert victim not in meanwhile
     assert back - killed < 5
-    assert load.rate(back, back + 1) > load.rate(killed - 1, killed) * 0.6
     assert server.worker_pids()[0] == survivor
     assert victim not in server.worker_pids()
     assert server.worker_pids()[1] in {answered_by(one) for one in load.sent if one.end > back}
