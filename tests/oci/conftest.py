@@ -7,7 +7,7 @@ import pytest
 from conftest import Need
 from support.registry import Registry, registry
 
-from boxship.oci import registry_access
+from boxship.oci import patience
 from boxship.oci.blobs import Blobs
 
 
@@ -17,7 +17,7 @@ def logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
     monkeypatch.delenv("REGISTRY_AUTH_FILE", raising=False)
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    monkeypatch.setattr(registry_access, "_PAUSE_S", 0.01)
+    monkeypatch.setattr(patience, "_PAUSE_S", 0.01)
     return tmp_path / "docker"
 
 

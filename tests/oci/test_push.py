@@ -1,5 +1,6 @@
 """Pushing into a real registry: all of it arrives, nothing twice, and its name comes last."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from support.registry import (
     AMD64,
     ARM64,
     PASSWORD,
+    Front,
     Registry,
     front,
     keep_login,
@@ -78,6 +80,59 @@ def test_only_what_is_new_is_sent(running: Registry, blobs: Blobs) -> None:
     name = f"{running.host}/team/churn:7"
     done = push(parse(name), made.manifest, [made], blobs, bases=[f"{running.host}/base:1"])
     assert done == Progress(sent=new, saved=base.layers[0].blob.size, size=done.size)
+
+
+def mounted_from(made: Image, blobs: Blobs, before: Front) -> Progress:
+    """Pushed beside three repositories, of which ``base`` has the image and the last could too."""
+    bases = [f"{before.host}/{name}:1" for name in ("none", "base", "base2")]
+    reference = parse(f"{before.host}/team/churn:7")
+    return push(reference, made.manifest, [made], blobs, bases=bases)
+
+
+def open_uploads(running: Registry, repository: str) -> list[str]:
+    """What the registry still keeps of uploads that nobody has ended."""
+    folder = running.storage / "docker/registry/v2/repositories" / repository / "_uploads"
+    return [one.name for one in folder.glob("*")]
+
+
+@pytest.mark.parametrize("mounts", [True, False])
+def test_no_upload_is_left_open(running: Registry, blobs: Blobs, *, mounts: bool) -> None:
+    """Of several repositories, only one that has the layer is asked to give it."""
+    base = small_image(blobs, {"a": random_bytes(100_000)})
+    for name in ("base:1", "base2:1"):
+        pushed(running.host, base, blobs, name)
+    made = small_image(blobs, {"b": random_bytes(1000)}, base=base)
+    with front(running.port, mounts=mounts) as before:
+        done = mounted_from(made, blobs, before)
+        posts = [one for one in before.requests if one.startswith("POST")]
+    assert done.saved == (base.layers[0].blob.size if mounts else 0)
+    assert done.sent + done.saved == done.size
+    assert sum("from=base" in one for one in posts) == 1
+    assert len(posts) == len(made.blobs), "one upload, or one mount, for each blob"
+    assert open_uploads(running, "team/churn") == []
+    assert running.tags("team/churn") == ["7"]
+
+
+def test_a_mount_that_is_refused_is_sent(running: Registry, blobs: Blobs) -> None:
+    made = small_image(blobs, {"a": b"1"})
+    pushed(running.host, made, blobs, "base:1")
+    with front(running.port, unmountable=403) as before:
+        done = mounted_from(made, blobs, before)
+    assert (done.sent, done.saved) == (done.size, 0)
+
+
+def test_a_failure_is_not_told_late_where_the_registry_asks_for_a_minute(
+    running: Registry, blobs: Blobs
+) -> None:
+    """Another blob waits for its turn meanwhile: it waits no more."""
+    made = small_image(blobs, {"a": b"1"})
+    busy, began = {"HEAD": 1}, time.monotonic()
+    with (
+        front(running.port, busy=busy, retry_after="60", refused={"POST": 403}) as before,
+        pytest.raises(ImageError, match="403"),
+    ):
+        pushed(before.host, made, blobs)
+    assert time.monotonic() - began < 30
 
 
 def test_bases_that_lie_elsewhere_change_nothing(running: Registry, blobs: Blobs) -> None:

@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,6 +204,16 @@ def test_a_token_server_that_is_busy_is_waited_for(
     giver.busy = 1000
     with pytest.raises(ImageError, match=r"cannot be reached: http://.*/token answers 503"):
         ours.push(by_token.host)
+
+
+def test_a_token_server_is_asked_again_when_it_says(
+    by_token: Registry, giver: Tokens, ours: Ours, logins: Path
+) -> None:
+    keep_login(logins, by_token.host)
+    giver.busy, giver.retry_after = 1, "1"
+    earliest = time.monotonic() + 1
+    ours.push(by_token.host)
+    assert time.monotonic() >= earliest
 
 
 class Leading(http.server.BaseHTTPRequestHandler):

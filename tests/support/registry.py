@@ -116,6 +116,12 @@ class Front:
     lost: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     """The status that each kind of request gets, always."""
+    retry_after: str = ""
+    """What an answer of 503 asks for."""
+    mounts: bool = True
+    """Else what asks to mount begins an upload, as in registries that cannot."""
+    unmountable: int = 0
+    """The status that what asks to mount gets, if not 0."""
     requests: list[str] = field(default_factory=list)
     """Method and path of each."""
     port: int = 0
@@ -147,12 +153,15 @@ class _Passing(http.server.BaseHTTPRequestHandler):
         made.requests.append(f"{self.command} {self.path}")
         if made.busy.get(self.command, 0):
             made.busy[self.command] -= 1
-            self.say(503, {}, b"")
+            self.say(503, {"retry-after": made.retry_after} if made.retry_after else {}, b"")
         elif status := made.refused.get(self.command, 0):
             self.say(status, {}, b"")
+        elif made.unmountable and "?mount=" in self.path:
+            self.say(made.unmountable, {}, b"")
         else:
+            path = self.path if made.mounts else self.path.partition("?mount=")[0]
             answer = self.client.request(
-                self.command, self.path, headers=dict(self.headers), content=body
+                self.command, path, headers=dict(self.headers), content=body
             )
             if made.lost.get(self.command, 0):
                 made.lost[self.command] -= 1

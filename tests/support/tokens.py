@@ -34,6 +34,8 @@ class Tokens:
     port: int = 0
     busy: int = 0
     """So many answers are 503 before it recovers."""
+    retry_after: str = "0"
+    """What those ask for."""
     lasting_s: float = 300
     requests: list[tuple[str, str]] = field(default_factory=list)
     """Method and scopes of each."""
@@ -119,7 +121,10 @@ class _Giving(http.server.BaseHTTPRequestHandler):
         made.requests.append((self.command, " ".join(scopes)))
         if made.busy:
             made.busy -= 1
-            self.send_error(503)
+            self.send_response(503)
+            self.send_header("retry-after", made.retry_after)
+            self.send_header("content-length", "0")
+            self.end_headers()
             return
         if asked["service"] != [SERVICE] or (refused and not trusted):
             self.send_error(401)

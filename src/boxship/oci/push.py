@@ -42,20 +42,24 @@ def push(
     with Repository(reference) as repository, ThreadPoolExecutor(_AT_ONCE) as pool:
 
         def bring(blob: Descriptor) -> None:
-            if repository.has(blob) or any(repository.mount(blob, one) for one in beside):
+            place = None if repository.has(blob) else repository.begin(blob, beside)
+            if place is None:
                 meter.add(saved=blob.size)
             else:
-                repository.upload(blob, blobs.path(blob.digest), lambda more: meter.add(sent=more))
+                file = blobs.path(blob.digest)
+                repository.upload(blob, file, lambda more: meter.add(sent=more), place=place)
 
         # The largest first: the last one to end decides how long it takes.
         largest_first = sorted(wanted.values(), key=lambda blob: blob.size, reverse=True)
         brought = [pool.submit(bring, blob) for blob in largest_first]
         try:
-            wait(brought, return_when=FIRST_EXCEPTION)
-        finally:
+            done, _ = wait(brought, return_when=FIRST_EXCEPTION)
+            for one in done:
+                one.result()
+        except BaseException:
+            repository.give_up()
             pool.shutdown(wait=False, cancel_futures=True)
-        for one in brought:
-            one.result()
+            raise
         for image in images:
             repository.put_manifest(
                 image.manifest, blobs.read(image.manifest), image.manifest.digest

@@ -5,7 +5,7 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,8 +16,9 @@ import httpx
 from boxship.errors import DigestError, ImageError
 from boxship.oci.blobs import Blobs, Incoming
 from boxship.oci.descriptor import INDEXES, MANIFESTS, Descriptor
+from boxship.oci.patience import BUSY
 from boxship.oci.reference import Reference
-from boxship.oci.registry_access import BUSY, Access, pause
+from boxship.oci.registry_access import Access, retry_after
 
 _CHUNK = 1 << 20
 _TRIES = 5
@@ -51,6 +52,10 @@ class Repository:
         trace: TracebackType | None,
     ) -> None:
         self._access.close()
+
+    def give_up(self) -> None:
+        """Wait for the registry no more where it is busy: nobody needs the answer."""
+        self._access.patience.give_up()
 
     def manifest(
         self, version: str, *, missing_ok: bool = False
@@ -130,27 +135,38 @@ class Repository:
                         f"{self.reference}: expected {blob.size} bytes of {blob.digest}, found more."
                     )
 
-    def mount(self, blob: Descriptor, source: str) -> bool:
-        """Have a blob of another repository of the registry here too; whether that worked.
+    def begin(self, blob: Descriptor, sources: Sequence[str] = ()) -> str | None:
+        """Where a blob is to be sent; None where it was in one of ``sources`` and now is here too.
 
-        A registry that does not mount has begun an upload instead, which it forgets by itself.
+        Those are other repositories of the registry. Raises ``ImageError``.
         """
-        query = urlencode({"mount": blob.digest, "from": source})
-        response = self._access.request(
-            "POST",
-            f"{self._path}/blobs/uploads/?{query}",
-            scopes=(*self._push, f"repository:{source}:pull"),
-        )
-        return response.status_code == 201
+        for source in sources:
+            pull = (f"repository:{source}:pull",)
+            # Asked first: each attempt to mount what is not there would leave an upload open.
+            there = self._access.request("HEAD", f"/v2/{source}/blobs/{blob.digest}", scopes=pull)
+            if there.status_code >= 400:
+                continue
+            query = urlencode({"mount": blob.digest, "from": source})
+            response = self._access.request(
+                "POST", f"{self._path}/blobs/uploads/?{query}", scopes=(*self._push, *pull)
+            )
+            if response.status_code == 201:
+                return None
+            if response.status_code == 202:
+                # A registry that does not mount has begun an upload instead.
+                return self._place(response)
+        return self._begun()
 
-    def upload(self, blob: Descriptor, file: Path, told: Told | None = None) -> None:
+    def upload(
+        self, blob: Descriptor, file: Path, told: Told | None = None, *, place: str = ""
+    ) -> None:
         """Send a blob, piece by piece; a cut connection goes on where the registry says.
 
-        Where it says nothing of use, everything is sent again. Raises ``ImageError`` and
-        ``OSError``.
+        Where it says nothing of use, everything is sent again. ``place`` is where the upload has
+        begun, if it has. Raises ``ImageError`` and ``OSError``.
         """
         moved = _Moved(told)
-        place = self._filled(blob, file, moved)
+        place = self._filled(blob, file, place or self._begun(), moved)
         mark = "&" if "?" in place else "?"
         response = self._access.request(
             "PUT",
@@ -163,22 +179,22 @@ class Repository:
             self._check(response, "the upload is gone")
         moved.to(blob.size)
 
-    def _filled(self, blob: Descriptor, file: Path, moved: "_Moved") -> str:
+    def _filled(self, blob: Descriptor, file: Path, place: str, moved: "_Moved") -> str:
         """Have the registry hold all bytes; where the upload then waits to be ended."""
-        place, start, most, failures = self._begun(), 0, 0, 0
+        start, most, failures = 0, 0, 0
         while True:
             try:
                 response = self._sent(place, file, start, blob.size, moved)
                 if response.status_code not in (*BUSY, *_GONE):
                     self._check(response, "the upload is gone")
                     return self._place(response)
-                reason = f"{response.status_code}{_said(response)}"
+                reason, wanted = f"{response.status_code}{_said(response)}", retry_after(response)
             except httpx.TransportError as error:
-                reason = str(error)
+                reason, wanted = str(error), ""
             failures += 1
             if failures == _TRIES:
                 raise ImageError(f"{self.reference}: cut off: {reason}")
-            pause(failures)
+            self._access.patience.pause(failures, wanted)
             place, start = self._resumed(place)
             if start and start == blob.size:
                 return place

@@ -1,9 +1,8 @@
-"""How a registry is spoken to: its scheme, its tokens, and patience with its bad minutes."""
+"""How a registry is spoken to: its scheme, its tokens, and once more while it is busy."""
 
 import base64
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -12,19 +11,26 @@ import httpx
 
 from boxship.errors import ImageError
 from boxship.oci.credentials import Login, find
+from boxship.oci.patience import BUSY, Patience
 from boxship.oci.reference import Reference, is_loopback
 
 _TRIES = 5
-_PAUSE_S = 0.5
-BUSY = (408, 429, 500, 502, 503, 504)
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
 Scopes = tuple[str, ...]
 
 
-def pause(attempt: int) -> None:
-    """Wait before the next of several tries, each time longer."""
-    time.sleep(_PAUSE_S * 2**attempt)
+class _BusyError(httpx.TransportError):
+    """Whoever gives the tokens is busy."""
+
+    def __init__(self, realm: str, answer: httpx.Response) -> None:
+        super().__init__(f"{realm} answers {answer.status_code}")
+        self.retry_after = retry_after(answer)
+
+
+def retry_after(answer: httpx.Response) -> str:
+    """When to come back, in the registry's words; "" where it says nothing."""
+    return str(answer.headers.get("retry-after", ""))
 
 
 class Access:
@@ -37,6 +43,7 @@ class Access:
         self, reference: Reference, *, login: Callable[[str], Login | None] = find
     ) -> None:
         self.host = reference.host
+        self.patience = Patience()
         self._login = login(reference.registry)
         self._client = httpx.Client(
             timeout=httpx.Timeout(30, read=120),
@@ -80,11 +87,13 @@ class Access:
                 # A host that is not there will not be there in a second.
                 if attempt == (2 if isinstance(error, httpx.ConnectError) else _TRIES):
                     raise ImageError(f"{self.host}: cannot be reached: {error}") from error
+                wanted = error.retry_after if isinstance(error, _BusyError) else ""
             else:
                 if response.status_code not in BUSY or attempt == _TRIES:
                     return response
                 response.close()
-            pause(attempt)
+                wanted = retry_after(response)
+            self.patience.pause(attempt, wanted)
         raise AssertionError
 
     def once(
@@ -187,7 +196,7 @@ class Access:
             auth = (self._login.user, self._login.password) if self._login else None
             response = self._client.get(realm, params=query, auth=auth)
         if response.status_code in BUSY:
-            raise httpx.TransportError(f"{realm} answers {response.status_code}")
+            raise _BusyError(realm, response)
         if response.status_code >= 400:
             return ""
         try:
