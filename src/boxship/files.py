@@ -55,6 +55,13 @@ def put_in_place(source: Path, target: Path) -> None:
         raise OSError(number, os.strerror(number), str(target))
 
 
+def tree_size(path: Path) -> int:
+    """The bytes of a file, or of all files in a folder; none, where there is none."""
+    if not path.is_dir():
+        return path.lstat().st_size if path.exists() else 0
+    return sum(one.lstat().st_size for one in path.rglob("*") if one.is_file())
+
+
 def sync(path: Path) -> None:
     """Have the bytes of a file, or the names in a folder, on the disk. Raises ``OSError``."""
     handle = os.open(path, os.O_RDONLY)

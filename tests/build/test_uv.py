@@ -89,11 +89,11 @@ def test_what_was_locked_stays_until_it_is_upgraded(
         for name in ("acme-a", "acme-b"):
             file, data = make_wheel(name, "2.0", {f"{name.replace('-', '_')}.py": ""})
             index.wheels[file] = data
-        kept = lock_image(project, first, cache=cache.folder)
+        kept = lock_image(project, first, blobs=cache.blobs)
         assert (names(kept)["acme-a"], names(kept)["acme-b"]) == ("1.0", "1.0")
-        one = lock_image(project, first, cache=cache.folder, upgrade=["acme_A"])
+        one = lock_image(project, first, blobs=cache.blobs, upgrade=["acme_A"])
         assert (names(one)["acme-a"], names(one)["acme-b"]) == ("2.0", "1.0")
-        both = lock_image(project, first, cache=cache.folder, upgrade=None)
+        both = lock_image(project, first, blobs=cache.blobs, upgrade=None)
         assert (names(both)["acme-a"], names(both)["acme-b"]) == ("2.0", "2.0")
 
 

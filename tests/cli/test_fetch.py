@@ -1,14 +1,20 @@
 """``boxship fetch``, ``boxship lock`` and ``boxship cache``, as they are typed."""
 
+import argparse
 import hashlib
+import importlib.util
 import json
+import os
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.stores import S3, let_find, s3_server
 
-from boxship.cli import main
+from boxship.cli import cache, main
+from boxship.oci.blobs import Blobs
 
 MODEL = b"model" * 1000
 DIGEST = f"sha256:{hashlib.sha256(MODEL).hexdigest()}"
@@ -109,6 +115,53 @@ def test_the_cache_is_listed_and_pruned(capsys: pytest.CaptureFixture[str]) -> N
     _, out, _ = ran("cache", "prune", capsys=capsys)
     assert out == f"removed churn.onnx  5.0 kB  {DIGEST}\n5.0 kB freed\n"
     assert ran("cache", "list", capsys=capsys)[1].endswith("cache: no models\n")
+
+
+def kept_layer(tmp_path: Path, used: float) -> int:
+    """A blob in the cache as a build leaves it there; its size."""
+    data = b"layer" * 4000
+    blobs = Blobs(tmp_path / "cache" / "images" / "blobs")
+    made = blobs.add(data, "")
+    os.utime(blobs.path(made.digest), (used, used))
+    return made.size
+
+
+@pytest.mark.usefixtures("s3")
+def test_layers_are_listed_and_pruned_with_the_models(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    size = kept_layer(tmp_path, time.time() - 7200)
+    _, out, _ = ran("cache", "list", capsys=capsys)
+    assert out == (
+        f"{tmp_path}/cache: no models\nimage layers  20.0 kB in 1 file, used 2 hours ago\n"
+    )
+    ran("fetch", "s3://models/churn.onnx", capsys=capsys)
+    found = json.loads(ran("cache", "list", "--format", "json", capsys=capsys)[1])
+    assert (found["version"], len(found["models"])) == (1, 1)
+    assert found["layers"] == {"count": 1, "bytes": size}
+    assert ran("cache", "prune", "--keep", "25kB", capsys=capsys)[1] == "0 bytes freed\n"
+    assert ran("cache", "prune", "--keep", "24kB", capsys=capsys)[1] == (
+        "removed image layers  20.0 kB in 1 file\n20.0 kB freed\n"
+    )
+    kept_layer(tmp_path, time.time() + 60)
+    assert ran("cache", "prune", "--keep", "24kB", capsys=capsys)[1] == (
+        f"removed churn.onnx  5.0 kB  {DIGEST}\n5.0 kB freed\n"
+    )
+    assert ran("cache", "prune", capsys=capsys)[1].endswith("20.0 kB freed\n")
+
+
+@pytest.mark.usefixtures("s3")
+def test_a_container_has_no_layers(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What makes them is not shipped in it."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "boxship.build.layer_folder", None)
+    arguments = argparse.Namespace(format="json", keep=None)
+    assert cache.run_list(arguments) == cache.run_prune(arguments) == 0
+    out = capsys.readouterr().out
+    assert '"layers": {\n    "count": 0,' in out
+    assert out.endswith("\n0 bytes freed\n")
 
 
 @pytest.mark.usefixtures("s3")

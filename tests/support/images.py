@@ -165,7 +165,7 @@ def locked(found: Project, cache: LayerCache, **options: object) -> Lock:
     if found.model_path:
         examined = model_file.examine(Path(found.model_path))
         model = LockedModel(found.model_location, examined.digest, examined.size)
-    whole = lock_image(found, Lock(model), cache=cache.folder, **options)  # type: ignore[arg-type]
+    whole = lock_image(found, Lock(model), blobs=cache.blobs, **options)  # type: ignore[arg-type]
     lock.write(found.folder, whole)
     return whole
 

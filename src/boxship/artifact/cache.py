@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from boxship import contract
+from boxship import contract, pruning
 from boxship.errors import FetchError, UsageError
-from boxship.files import sync, write_whole
+from boxship.files import sync, tree_size, write_whole
 from boxship.settings import size
 
 _NAME = "boxship"
@@ -205,16 +205,11 @@ class Cache:
 
         ``spare`` are digests that stay, and so do models that a process holds.
         """
-        entries = self.entries()
-        left = sum(one.size for one in entries)
-        removed = []
-        for one in reversed(entries):
-            if left <= most_bytes:
-                break
-            if one.digest not in spare and self._remove_unused(one):
-                removed.append(one)
-                left -= one.size
-        return removed
+        return pruning.prune(
+            self.entries(),
+            most_bytes,
+            lambda one: one.digest not in spare and self.remove_unused(one),
+        )
 
     def hold(self, digest: str) -> IO[bytes] | None:
         """Have nobody prune the model while the answer is open; None where nobody could.
@@ -228,7 +223,7 @@ class Cache:
         fcntl.flock(held, fcntl.LOCK_SH)
         return held
 
-    def _remove_unused(self, model: Cached) -> bool:
+    def remove_unused(self, model: Cached) -> bool:
         """Remove a model, unless a process holds it; whether it is gone."""
         with self._use_file(model.digest).open("ab") as held:
             try:
@@ -254,7 +249,7 @@ class Cache:
                     fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     continue
-                freed += sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
+                freed += tree_size(folder)
                 shutil.rmtree(folder, ignore_errors=True)
         return freed
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boxship.build.installed import File
+from boxship.build.layer_folder import BLOBS, LayerFolder
 from boxship.files import write_whole
-from boxship.oci.blobs import Blobs
 from boxship.oci.descriptor import Descriptor
 from boxship.oci.layer import Layer
 
@@ -25,20 +25,16 @@ class Packed:
     files: tuple[File, ...] = ()
 
 
-class LayerCache:
-    """``blobs`` has the layers, ``layers/<key>.json`` what each was made of."""
-
-    def __init__(self, folder: Path) -> None:
-        self.blobs = Blobs(folder / "blobs")
-        self.folder = folder
-        self._notes = folder / "layers"
+class LayerCache(LayerFolder):
+    """What builds find in the folder, and keep there. Hold it, or somebody may remove layers."""
 
     def find(self, *made_of: str) -> Packed | None:
         """The layer that was made of this, if it is still here."""
         try:
             note = json.loads(self._note(made_of).read_text(encoding="utf-8"))
+            (digest,) = note[BLOBS]
             layer = Layer(
-                Descriptor(note["media_type"], note["digest"], int(note["size"])), note["diff_id"]
+                Descriptor(note["media_type"], digest, int(note["size"])), note["diff_id"]
             )
             files = tuple(File(path, digest) for path, digest in note["files"])
         except (OSError, ValueError, KeyError, TypeError):
@@ -49,23 +45,23 @@ class LayerCache:
         """Find it next time. Raises ``OSError``."""
         blob = packed.layer.blob
         note = {
+            BLOBS: [blob.digest],
             "media_type": blob.media_type,
-            "digest": blob.digest,
             "size": blob.size,
             "diff_id": packed.layer.diff_id,
             "files": [[file.path, file.digest] for file in packed.files],
         }
-        self._notes.mkdir(parents=True, exist_ok=True)
+        self.notes.mkdir(parents=True, exist_ok=True)
         write_whole(self._note(made_of), json.dumps(note))
 
-    def once(self, act: Callable[[], None], *made_of: str) -> None:
-        """Do ``act`` unless it was done, without an error, for just this before."""
-        mark = self.folder / "done" / _key(made_of)
+    def once(self, act: Callable[[], None], *digests: str) -> None:
+        """Do ``act`` unless it was done, without an error, with just these blobs before."""
+        mark = self.marks / f"{_key(digests)}.json"
         if mark.exists():
             return
         act()
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.touch()
+        self.marks.mkdir(parents=True, exist_ok=True)
+        write_whole(mark, json.dumps({BLOBS: digests}))
 
     def pushed(self) -> list[str]:
         """The images that were pushed from here, the last one first."""
@@ -81,7 +77,7 @@ class LayerCache:
         write_whole(self.folder / _PUSHED, "\n".join([*others[::-1], repository]))
 
     def _note(self, made_of: Sequence[str]) -> Path:
-        return self._notes / f"{_key(made_of)}.json"
+        return self.notes / f"{_key(made_of)}.json"
 
 
 def _key(made_of: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from boxship.build import base_python, plan, uv
 from boxship.errors import BuildError
@@ -17,7 +16,7 @@ def lock_image(
     project: Project,
     before: Lock,
     *,
-    cache: Path,
+    blobs: Blobs,
     indexes: Sequence[str] = (),
     upgrade: Sequence[str] | None = (),
 ) -> Lock:
@@ -27,7 +26,7 @@ def lock_image(
     stands for all, and for the base image. Raises ``BoxshipError``.
     """
     platforms = plan.platforms(project)
-    base = _base(project, before, platforms, cache, anew=upgrade is None)
+    base = _base(project, before, platforms, blobs, anew=upgrade is None)
     wanted = plan.find_requirements(project)
     old = before.requirements.wheels if before.requirements and upgrade is not None else {}
     wheels = {
@@ -48,13 +47,12 @@ def lock_image(
 
 
 def _base(
-    project: Project, before: Lock, platforms: Sequence[Platform], cache: Path, *, anew: bool
+    project: Project, before: Lock, platforms: Sequence[Platform], blobs: Blobs, *, anew: bool
 ) -> LockedBase:
     name = plan.base_name(project)
     old = before.base
     if not anew and old and old.name == name and {*map(str, platforms)} <= old.platforms.keys():
         return old
-    blobs = Blobs(cache / "blobs")
     digests, sizes, pythons = {}, {}, set()
     with Source(name, blobs) as source:
         offered = source.platforms()

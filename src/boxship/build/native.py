@@ -71,7 +71,7 @@ class Native:
         if digest is None:
             return interpreter.of_this_machine(locked.python)
         image = source.pinned(digest)
-        return interpreter.of_base(locked, image, self.cache.blobs, self.cache.folder / "roots")
+        return interpreter.of_base(locked, image, self.cache.blobs, self.cache.roots)
 
     def _image(self, source: Source, platform: Platform, python: Interpreter) -> Image:
         plan = self.plan
@@ -93,7 +93,6 @@ class Native:
             layers = [packed.layer for packed, _ in packages] + [own.layer]
             self.cache.once(
                 lambda: try_imports(plan, python, layers, self.cache.blobs),
-                "imports",
                 digest,
                 *(layer.blob.digest for layer in layers),
             )
@@ -230,9 +229,8 @@ class Native:
     @contextmanager
     def _room(self) -> Iterator[Path]:
         """A folder to work in, on the disk of the cache, that goes afterwards."""
-        work = self.cache.folder / "work"
-        work.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=work) as folder:
+        self.cache.work.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.cache.work) as folder:
             yield Path(folder)
 
 

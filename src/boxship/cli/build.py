@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boxship import lock, project
-from boxship.artifact.cache import default_folder
 from boxship.cli import sizes, verbs
 from boxship.errors import UsageError
 from boxship.image_settings import ImageSettings
@@ -113,9 +112,9 @@ def _say(plan: "BuildPlan") -> int:
 
 
 def _native(arguments: argparse.Namespace, plan: "BuildPlan") -> int:
-    from boxship.build import outputs, sbom, words
+    from boxship.build import outputs
     from boxship.build.layer_cache import LayerCache
-    from boxship.build.native import Native
+    from boxship.build.layer_folder import default_place
 
     if plan.settings.system_packages or plan.settings.run:
         raise UsageError(
@@ -130,8 +129,19 @@ def _native(arguments: argparse.Namespace, plan: "BuildPlan") -> int:
         pushed=arguments.push,
         platforms=len(plan.platforms),
     )
-    cache = LayerCache(default_folder() / "images")
     created = _created()
+    cache = LayerCache(default_place())
+    with cache.hold():
+        _build(plan, wanted, cache, created)
+    if plan.weights.delivery == "mount":
+        print(f"the model is not in it: mount it at {plan.weights.location}", file=sys.stderr)
+    return 0
+
+
+def _build(plan: "BuildPlan", wanted: "Outputs", cache: "LayerCache", created: str) -> None:
+    from boxship.build import sbom, words
+    from boxship.build.native import Native
+
     native = Native(plan, cache, created=created, told=_tell)
     images = native.build()
     for one in images:
@@ -140,9 +150,6 @@ def _native(arguments: argparse.Namespace, plan: "BuildPlan") -> int:
     _write(wanted, plan, images, cache, documents)
     if plan.weights.volume:
         _write(wanted.of_model(), plan, native.volumes(), cache, [])
-    if plan.weights.delivery == "mount":
-        print(f"the model is not in it: mount it at {plan.weights.location}", file=sys.stderr)
-    return 0
 
 
 class _Sending:

@@ -126,16 +126,19 @@ def _image(found: Project, before: Lock, arguments: argparse.Namespace) -> Lock:
 
     try:
         check_packages()
+        from boxship.build.layer_folder import LayerFolder, default_place
         from boxship.build.locking import lock_image
 
         names = arguments.upgrade or []
-        return lock_image(
-            found,
-            before,
-            cache=default_folder() / "images",
-            indexes=arguments.extra_index_url,
-            upgrade=None if "" in names else names,
-        )
+        layers = LayerFolder(default_place())
+        with layers.hold():
+            return lock_image(
+                found,
+                before,
+                blobs=layers.blobs,
+                indexes=arguments.extra_index_url,
+                upgrade=None if "" in names else names,
+            )
     except BoxshipError as error:
         if not error.tip:
             error.tip = "To lock the model alone: boxship lock --only model"

@@ -51,11 +51,15 @@ class Blobs:
         return self.folder / algorithm / name
 
     def has(self, blob: Descriptor) -> bool:
-        """Whether the blob is here. A file under its digest's name is always whole."""
+        """Whether the blob is here, and used now. A file under its digest's name is always whole."""
+        path = self.path(blob.digest)
         try:
-            return self.path(blob.digest).stat().st_size == blob.size
+            found = path.stat().st_size == blob.size
         except FileNotFoundError:
             return False
+        with contextlib.suppress(OSError):  # a folder that is only read
+            os.utime(path)
+        return found
 
     @contextlib.contextmanager
     def adding(self, expected: str = "") -> Iterator[Incoming]:
