@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 from support.disks import full_after
-from support.registry import random_bytes
+from support.registry import random_bytes, spoil
 
 from boxship.errors import DigestError
 from boxship.oci.blobs import Blobs
@@ -40,11 +40,11 @@ def test_pieces_make_a_blob(tmp_path_factory: pytest.TempPathFactory, pieces: li
     assert files(blobs) == [hashlib.sha256(whole).hexdigest()]
 
 
-def test_a_blob_can_be_read_by_all(blobs: Blobs) -> None:
+def test_a_blob_can_be_read_by_all_and_changed_by_nobody(blobs: Blobs) -> None:
     added = blobs.add(b"abc", "text/plain")
     assert added == Descriptor("text/plain", digest_of(b"abc"), 3)
     assert blobs.read(added) == b"abc"
-    assert stat.S_IMODE(blobs.path(added.digest).stat().st_mode) == 0o644
+    assert stat.S_IMODE(blobs.path(added.digest).stat().st_mode) == 0o444
 
 
 def test_a_blob_of_another_size_is_not_here(blobs: Blobs) -> None:
@@ -112,7 +112,7 @@ def elsewhere(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Blobs
 @pytest.mark.optional_part("a container may have one file system")
 def test_a_blob_of_another_disk_is_copied(blobs: Blobs, elsewhere: Blobs) -> None:
     added, broken = blobs.add(random_bytes(3_000_000), ""), blobs.add(b"abc", "")
-    blobs.path(broken.digest).write_bytes(b"abd")
+    spoil(blobs.path(broken.digest))
     try:
         elsewhere.take(added, blobs)
         assert elsewhere.read(added) == blobs.read(added)

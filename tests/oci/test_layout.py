@@ -78,6 +78,15 @@ def test_the_same_image_is_the_same_layout(made: Image, blobs: Blobs, tmp_path: 
     assert seen(tmp_path / "one") == seen(tmp_path / "two")
 
 
+def test_nobody_changes_the_cache_by_an_edit(made: Image, blobs: Blobs, folder: Path) -> None:
+    """A blob of a layout is the same file as that of the cache."""
+    layout.write(folder, made.manifest, [made], blobs)
+    for blob in (*made.blobs, made.manifest):
+        file = Layout(folder).blobs.path(blob.digest)
+        assert file.samefile(blobs.path(blob.digest))
+        assert file.stat().st_mode & 0o222 == 0
+
+
 def test_an_old_layout_is_replaced(made: Image, blobs: Blobs, folder: Path) -> None:
     layout.write(folder, made.manifest, [made], blobs)
     other = small_image(blobs, {"b": b"2"})

@@ -16,6 +16,7 @@ from support.registry import (
     random_bytes,
     registry,
     small_image,
+    spoil,
 )
 
 from boxship.errors import ImageError
@@ -184,8 +185,7 @@ def test_a_layer_that_is_gone_from_the_cache_names_nothing(running: Registry, bl
 
 def test_a_layer_that_was_changed_in_the_cache_is_refused(running: Registry, blobs: Blobs) -> None:
     made = small_image(blobs, {"a": b"1"})
-    file = blobs.path(made.layers[0].blob.digest)
-    file.write_bytes(bytes(file.stat().st_size))
+    spoil(blobs.path(made.layers[0].blob.digest))
     with pytest.raises(ImageError, match=r"the registry refuses: 400, .*digest"):
         pushed(running.host, made, blobs)
     assert running.tags("team/churn") == []

@@ -103,6 +103,12 @@ def random_bytes(size: int) -> bytes:
     return os.urandom(size)
 
 
+def spoil(blob: Path) -> None:
+    """Have a blob hold other bytes, as many as before, which only force can do."""
+    blob.chmod(0o644)
+    blob.write_bytes(bytes(blob.stat().st_size))
+
+
 @dataclass
 class Front:
     """Passes requests on to a registry. Before that, it may have a bad minute.

@@ -75,7 +75,8 @@ class Blobs:
                 incoming = Incoming(file)
                 yield incoming
             incoming.check(expected)
-            part.chmod(0o644)
+            # An image layout may be linked to it: nobody shall change both by an edit of one.
+            part.chmod(0o444)
             part.replace(self.path(incoming.digest))
         except BaseException:
             part.unlink(missing_ok=True)
