@@ -36,6 +36,10 @@ from support.stores import threaded
 MakeProject = Callable[..., Project]
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 _LEFT_OUT = ("site-packages", "test", "idlelib", "__pycache__", "ensurepip", "tkinter", "lib2to3")
+_PROMISED = (
+    "libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1", "libm.so.6", "libresolv.so.2",
+    "libnsl.so.1", "libgcc_s.so.1", "libstdc++.so.6", "libatomic.so.1",
+)  # fmt: skip
 
 
 def make_base(folder: Path, *, platform: Platform | None = None) -> Path:
@@ -68,6 +72,9 @@ def _python() -> list[Entry]:
     for binary in (program, *(stdlib / "lib-dynload").glob("*.so")):
         told = subprocess.run(["ldd", binary], capture_output=True, text=True, check=False).stdout
         linked |= {Path(one) for one in re.findall(r"(/\S+) \(0x", told)}
+    # Wheels link to more than Python itself does: what the tag manylinux promises them.
+    beside = {one.parent for one in linked if one.name == "libc.so.6"}
+    linked |= {folder / name for folder in beside for name in _PROMISED if (folder / name).exists()}
     for library in linked:
         folder = "lib64" if library.name.startswith("ld-linux-x86") else "lib"
         found.append(Entry(f"{folder}/{library.name}", library.resolve(), executable=True))

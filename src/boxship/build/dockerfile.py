@@ -120,7 +120,7 @@ def _copies(plan: BuildPlan, cuts: Sequence[Cut]) -> list[str]:
 
 def _settings(plan: BuildPlan) -> list[str]:
     variables = " ".join(f"{key}={_quoted(value)}" for key, value in plan.environment.items())
-    labels = " ".join(f"{key}={_quoted(value)}" for key, value in plan.labels.items())
+    labels = " \\\n      ".join(f"{key}={_quoted(value)}" for key, value in plan.labels.items())
     health = plan.health
     seconds = {
         flag: health[key] // 10**9
@@ -146,7 +146,7 @@ def _settings(plan: BuildPlan) -> list[str]:
 
 def _quoted(text: str) -> str:
     """A Dockerfile's word: its variables are no variables here."""
-    return json.dumps(text).replace("$", "\\$")
+    return json.dumps(text, ensure_ascii=False).replace("$", "\\$")
 
 
 def source(entry: Entry, folder: Path) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from boxship.build import bytecode, installed, interpreter, own_wheel, slim, uv
+from boxship.build import bytecode, installed, interpreter, labels, own_wheel, slim, uv
 from boxship.build.cut import Cut
 from boxship.build.installed import Distribution
 from boxship.build.interpreter import Interpreter
@@ -48,7 +48,7 @@ class Native:
         """
         layer = pack(self.plan.weights.volume, self.cache.blobs, self._compression)
         digest = self.plan.model.digest if self.plan.model else ""
-        settings = Settings(labels={"boxship.model.digest": digest}, working_folder="/")
+        settings = Settings(labels={labels.MODEL_DIGEST: digest}, working_folder="/")
         return tuple(
             put_together(
                 scratch(platform),
@@ -96,10 +96,9 @@ class Native:
                 digest,
                 *(layer.blob.digest for layer in layers),
             )
-        labels = {**plan.labels, "org.opencontainers.image.base.digest": digest}
         settings = Settings(
             environment=plan.environment,
-            labels=labels,
+            labels={**plan.labels, labels.BASE_DIGEST: digest},
             user=plan.user,
             working_folder=plan.working_folder,
             command=plan.command,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from boxship import contract
 from boxship.artifact import model_file
-from boxship.build import own_code, requirements, weights
+from boxship.build import labels, own_code, requirements, weights
 from boxship.build.cut import Cut, cut
 from boxship.build.requirements import Requirements
 from boxship.build.weights import Weights
@@ -91,7 +91,8 @@ def decide(project: Project, lock: Lock) -> BuildPlan:
     """The plan for ``project`` as it was locked.
 
     Raises ``UsageError`` where the lock is missing or stale, ``DigestError`` where the model is
-    another than was locked, and ``BuildError``.
+    another than was locked, ``ModelError`` where it is none, and
+    ``BuildError``.
     """
     wanted = platforms(project)
     if lock.base is None or lock.requirements is None:
@@ -124,7 +125,7 @@ def decide(project: Project, lock: Lock) -> BuildPlan:
         weights=delivered,
         settings=project.image,
         environment=environment,
-        labels=_labels(project, lock),
+        labels=labels.of(project, lock, lock.base),
         command=(lock.base.executable, "-m", "boxship", "serve"),
     )
 
@@ -172,18 +173,3 @@ def base_name(project: Project) -> str:
     if project.image.base:
         return project.image.base
     return f"python:3.{sys.version_info.minor}-slim-bookworm"
-
-
-def _labels(project: Project, lock: Lock) -> dict[str, str]:
-    """https://github.com/opencontainers/image-spec/blob/main/annotations.md."""
-    assert lock.base is not None  # noqa: S101 (looked at before)
-    found = {"org.opencontainers.image.base.name": lock.base.name}
-    if project.name != project.folder.name:
-        # What a folder happens to be called is no part of an image.
-        found["org.opencontainers.image.title"] = project.name
-    if project.version:
-        found["org.opencontainers.image.version"] = project.version
-    if lock.model is not None:
-        found["boxship.model.location"] = lock.model.location
-        found["boxship.model.digest"] = lock.model.digest
-    return found
