@@ -125,3 +125,8 @@ def test_a_stores_credentials_are_not_in_its_address(text: str, plain: str) -> N
 def test_what_is_no_secret_is_shown(text: str) -> None:
     assert shown(text) == text
     parse(text)
+
+
+def test_a_login_is_not_shown_where_the_url_is_mistyped() -> None:
+    assert shown("https:/ada:hunter2@models.test/churn.pkl") == "https:/…@models.test/churn.pkl"
+    assert shown("//ada:hunter2@models.test/churn.pkl") == "//…@models.test/churn.pkl"

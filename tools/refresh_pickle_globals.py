@@ -1,16 +1,17 @@
 """Write ``src/boxship/artifact/data/pickle_globals.json`` again.
 
 Fits every estimator of scikit-learn that can be fitted on small data, saves each as
-people do (pickle protocols 0 to 5, joblib with and without compression), and
-collects the names that the files really import. Does so in one throw-away
-environment per line of ``MATRIX``, since the names differ between versions.
+people do (by pickle's protocols, and by joblib), and
+collects the names that the files really import, and those of them that they call. Does
+so in one throw-away environment per line of ``MATRIX``, since the names differ between versions.
 
     python tools/refresh_pickle_globals.py            # needs uv and the network
     python tools/refresh_pickle_globals.py collect    # this environment's names, as JSON
 
 Classes are listed as they come, where ``forbidden`` does not object. A function is
 listed only where ``FUNCTIONS`` gives the reason why calling it is harmless; the
-others are printed and left out.
+others are printed and left out. Only what a file has called may be called at once; by far most
+functions a model only refers to.
 """
 
 import datetime as dt
@@ -140,6 +141,9 @@ UFUNCS = [
     "nan_to_num",
     "clip",
     "round",
+    "asarray",
+    "reshape",
+    "squeeze",
 ]
 """Functions of ``numpy`` that people hand to FunctionTransformer and FeatureAgglomeration."""
 
@@ -172,6 +176,23 @@ BY_HAND = (
     *(("builtins", name) for name in BUILTINS),
 )  # fmt: skip
 
+CALLED = (
+    ("_codecs", "encode"),
+    ("collections", "OrderedDict"),
+    ("collections", "defaultdict"),
+    ("collections", "Counter"),
+    ("collections", "deque"),
+    *(("datetime", name) for name in ("date", "datetime", "time", "timedelta", "timezone")),
+    ("functools", "partial"),
+    ("numpy", "dtype"),
+    *((f"numpy.{core}.multiarray", name) for core in ("core", "_core")
+      for name in ("_reconstruct", "scalar")),
+    *((f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")),
+    *(("builtins", name) for name in ("bytearray", "bytes", "complex", "frozenset", "range",
+                                      "set", "slice")),
+)  # fmt: skip
+"""What values of Python's and numpy's own are pickled as, whether or not an estimator has one."""
+
 
 def versions() -> dict[str, str]:
     """The packages whose names are collected, and their versions here."""
@@ -194,6 +215,7 @@ def targets() -> Iterator[tuple[Any, Any]]:
     yield matrix, matrix[:, 0] * 2 + 1
     yield matrix, np.c_[classes, 1 - classes]
     yield matrix, np.c_[matrix[:, 0], matrix[:, 1]]
+    yield matrix[:, :2], classes
     yield matrix, None
     yield matrix[:, :1], matrix[:, 0]
     yield pd.DataFrame({"a": ["x", "y", None] * 20}).fillna("z"), classes
@@ -206,6 +228,10 @@ def targets() -> Iterator[tuple[Any, Any]]:
 def estimators() -> Iterator[Any]:
     """Every estimator that can be made, with variants whose parts other classes implement."""
     import numpy as np
+    from sklearn.experimental import (
+        enable_halving_search_cv,  # noqa: F401 (listed from then on)
+        enable_iterative_imputer,  # noqa: F401
+    )
     from sklearn.linear_model import Ridge
     from sklearn.tree import DecisionTreeRegressor
     from sklearn.utils import all_estimators
@@ -320,6 +346,12 @@ def variants() -> Iterator[tuple[Any, dict[str, list[Any]]]]:
     yield model_selection.GridSearchCV, {
         "estimator": [ridge], "param_grid": [{"alpha": [1.0]}], **grid
     }  # fmt: skip
+    measures = [getattr(metrics, name) for name in metrics.__all__
+                if name.endswith(("_score", "_error", "_loss", "_deviance", "_coefficient"))]  # fmt: skip
+    yield model_selection.GridSearchCV, {
+        "estimator": [logistic], "param_grid": [{"C": [1.0]}],
+        "scoring": [metrics.make_scorer(measure) for measure in measures],
+    }  # fmt: skip
     splits = [
         model_selection.StratifiedKFold(2), model_selection.KFold(2), model_selection.GroupKFold(2),
         model_selection.ShuffleSplit(2), model_selection.TimeSeriesSplit(2),
@@ -405,6 +437,13 @@ def options() -> Iterator[tuple[Any, dict[str, list[Any]]]]:
                    "l2", "cityblock", "infinity", "p"],
     }  # fmt: skip
     yield neighbors.KNeighborsClassifier, distances
+    yield neighbors.KNeighborsClassifier, {"p": [3]}
+    for metric, parameters in (("mahalanobis", {"VI": np.eye(4)}), ("seuclidean", {"V": np.ones(4)}),
+                               ("minkowski", {"p": 3, "w": np.ones(4)})):  # fmt: skip
+        yield neighbors.KNeighborsClassifier, {
+            "metric": [metric], "metric_params": [parameters],
+            "algorithm": ["ball_tree", "kd_tree", "auto"],
+        }  # fmt: skip
     yield neighbors.NearestNeighbors, distances
     yield neighbors.KernelDensity, {**distances, "algorithm": ["ball_tree", "kd_tree"]}
     scores = [getattr(feature_selection, score) for score in (
@@ -447,9 +486,10 @@ def saved(model: Any) -> Iterator[bytes]:
     """The model's files, as people write them."""
     import joblib
 
-    for protocol in range(6):
+    # 1 names what 0 does, and 3 what 4 does.
+    for protocol in (0, 2, 4, 5):
         yield pickle.dumps(model, protocol=protocol)
-    for options in ({}, {"compress": 3}, {"protocol": 2}):
+    for options in ({}, {"protocol": 2}):
         with tempfile.NamedTemporaryFile() as file:
             joblib.dump(model, file.name, **options)
             yield Path(file.name).read_bytes()
@@ -460,6 +500,7 @@ def collect() -> dict[str, Any]:
     from sklearn.utils import all_estimators
 
     names = {(cls.__module__, cls.__name__) for _, cls in all_estimators()}
+    calls: set[tuple[str, str]] = set()
     count = 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model")
@@ -471,7 +512,9 @@ def collect() -> dict[str, Any]:
                     continue
                 for data in files:
                     path.write_bytes(data)
-                    names |= {(use.module, use.name) for use in scan(path).globals}
+                    report = scan(path)
+                    names |= {(use.module, use.name) for use in report.globals}
+                    calls |= {(use.module, use.name) for use in report.calls}
                     count += 1
     found: dict[str, list[str]] = {"class": [], "function": []}
     for module, name in sorted(names):
@@ -481,7 +524,8 @@ def collect() -> dict[str, Any]:
             else "function"
         )
         found[kind].append(f"{module} {name}")
-    return {"versions": versions(), "files": count, **found}
+    called = [f"{module} {name}" for module, name in sorted(calls)]
+    return {"versions": versions(), "files": count, "calls": called, **found}
 
 
 def collect_in(requirements: tuple[str, ...]) -> dict[str, Any]:
@@ -514,11 +558,15 @@ def merge(parts: list[dict[str, Any]]) -> dict[str, Any]:
             else:
                 names.add((module, name))
     listed: dict[str, list[str]] = defaultdict(list)
+    called: dict[str, list[str]] = defaultdict(list)
+    calls = {tuple(entry.split(" ")) for part in parts for entry in part["calls"]} | set(CALLED)
     for module, name in sorted(names):
         if forbidden(module, name):
             print(f"left out, forbidden: {module}.{name}", file=sys.stderr)
-        else:
-            listed[module].append(name)
+            continue
+        listed[module].append(name)
+        if (module, name) in calls:
+            called[module].append(name)
     return {
         "generated": dt.datetime.now(dt.UTC).date().isoformat(),
         "from": {
@@ -526,6 +574,7 @@ def merge(parts: list[dict[str, Any]]) -> dict[str, Any]:
             for package, found in sources.items()
         },
         "globals": listed,
+        "calls": called,
     }
 
 

@@ -9,6 +9,7 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _PINNED = re.compile(r"(?P<place>.+)@(?P<digest>sha256:.*)", re.DOTALL)
 _SIGNED = re.compile(r"\?.*(sig|signature|token|credential)=", re.IGNORECASE)
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]]*)(:[0-9]*)?")
+_LOGIN = re.compile(r"[^/]*:[^/]*@")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HUB = re.compile(r"(?P<repository>[^/@]+/[^/@]+)(@(?P<revision>[^/]+))?(/(?P<file>.*))?")
 
@@ -81,7 +82,8 @@ def shown(text: str) -> str:
     """``text`` without the credentials that it may hold: before an ``@``, and in a query."""
     match = _URL.match(text)
     if match is None:
-        return text
+        # A path, or a URL with a slash too few, whose login is one all the same.
+        return _LOGIN.sub("…@", text)
     pinned = _PINNED.fullmatch(text)
     place, digest = (pinned["place"], f"@{pinned['digest']}") if pinned else (text, "")
     scheme = match[1].lower()

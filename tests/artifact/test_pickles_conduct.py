@@ -7,12 +7,14 @@ lies in some of them. A file that sets those freely reaches ``eval`` by names on
 import copyreg
 import functools
 import pickle
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.random._pickle import __generator_ctor
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import StackingClassifier
 from sklearn.frozen import FrozenEstimator
@@ -78,6 +80,19 @@ def appended_to() -> bytes:
     return data[:-1] + b"K\x01a."
 
 
+def list_by_index() -> bytes:
+    data = pickle.dumps(stacked(["predict"]), protocol=4)
+    # A list of one item, whose item is then another.
+    was = b"\x8c\x07predict\x94a"
+    assert was in data
+    return data.replace(was, was + b"K\x00\x8c\x06tofiles").replace(b"\x95" + data[3:11], b"", 1)
+
+
+def bunch_that_appends() -> bytes:
+    """A Bunch answers for its keys as for attributes, so ``append`` would be called."""
+    return pickle.dumps(Bunch(append=np.log), protocol=2)[:-1] + b"K\x01a."
+
+
 def array(dtype: Any, content: bytes = b"A" * 8) -> Made:
     """One item of ``dtype``, made of bytes."""
     return Made(
@@ -137,7 +152,34 @@ TRICKS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "a base that is an object": (
         lambda: Made(copyreg._reconstructor, DummyClassifier, LinearRegression(), None),  # type: ignore[attr-defined]
-        "makes an instance of an object that it made itself",
+        "makes an instance by another class's rules",
+    ),
+    "a model that is called": (
+        lambda: Made(LinearRegression),
+        "calls sklearn.linear_model._base.LinearRegression, which no model does",
+    ),
+    "arithmetic that is called": (
+        lambda: Made(np.sin, Bunch(sin=np.log)),
+        "calls numpy.sin, which no model does",
+    ),
+    "attributes from a call": (
+        lambda: Made(copyreg._reconstructor, LinearRegression, object, None, state=OrderedDict()),  # type: ignore[attr-defined]
+        "takes the attributes of sklearn.linear_model._base.LinearRegression from an object",
+    ),
+    "a list of methods by index": (list_by_index, "changes a list by index"),
+    "a dict that is appended to": (lambda: b"\x80\x04}K\x01a.", "appends to a dict"),
+    "a mapping that is appended to": (bunch_that_appends, "adds to sklearn.utils._bunch.Bunch"),
+    "a call that waits, uncalled": (
+        lambda: b"\x80\x02cfunctools\npartial\ncnumpy\nlog\n\x85\x81.",
+        "makes a partial without calling it",
+    ),
+    "a default that is an object": (
+        lambda: Made(defaultdict, LinearRegression()),
+        "calls an object that it made itself, later",
+    ),
+    "a generator by another function": (
+        lambda: Made(__generator_ctor, "MT19937", functools.partial(np.log)),
+        "has a generator made by something else than numpy",
     ),
     "pointers in a subarray": (
         lambda: array(dtype("V8", (OBJECT, (1,)), None, None, 8, 1, 0)),

@@ -69,7 +69,8 @@ def _location(text: str, digest: str | None) -> Location:
         raise UsageError(f"{shown(text)}: {error}", tip="See boxship fetch --help.") from None
     if not location.url:
         raise UsageError(
-            f"{text}: expected a URL, found a path.", tip="It is here already: serve it as it is."
+            f"{shown(text)}: expected a URL, found a path.",
+            tip="It is here already: serve it as it is.",
         )
     return location
 

@@ -11,12 +11,15 @@ from typing import Any, Final
 from boxship.artifact.pickling.listed import PACKAGES
 from boxship.artifact.pickling.values import OPAQUE, Findings, Global, Object, Table, Texts
 
-CONTAINERS: Final = frozenset(
-    {("builtins", name) for name in ("bytearray", "dict", "frozenset", "list", "set", "tuple")}
-    | {("collections", name) for name in ("Counter", "OrderedDict", "defaultdict", "deque")}
+LISTS: Final = frozenset({("builtins", "list"), ("collections", "deque")})
+SETS: Final = frozenset({("builtins", "set")})
+MAPPINGS: Final = frozenset(
+    {("builtins", "dict")}
+    | {("collections", name) for name in ("Counter", "OrderedDict", "defaultdict")}
     | {("sklearn.utils._bunch", "Bunch"), ("sklearn.utils", "Bunch"), ("sklearn.datasets.base", "Bunch")}
 )  # fmt: skip
-"""What something may be added to."""
+"""What something may be added to. A ``Bunch`` answers for its keys as for attributes, so nothing is
+appended to it."""
 
 _METHOD_KEYS: Final = frozenset(
     {"response_method", "_response_method", "stack_method", "stack_method_"}
@@ -29,7 +32,15 @@ _METHODS: Final = frozenset(
 )  # fmt: skip
 
 _PARTIAL: Final = ("functools", "partial")
-_RECONSTRUCTOR: Final = ("copyreg", "_reconstructor")
+_DEFAULTDICT: Final = ("collections", "defaultdict")
+RECONSTRUCTOR: Final = ("copyreg", "_reconstructor")
+MAKERS: Final = frozenset({"_reconstructor", "__newobj__", "newObj"})
+"""Functions that make an instance of their first argument: copyreg's, and scikit-learn's."""
+
+_ARRAYS: Final = frozenset(
+    {"_frombuffer", "_mareconstruct", "_reconstruct", "matrix", "ndarray", "scalar"}
+)
+_GENERATORS: Final = "numpy.random._pickle"
 
 
 def looks_up(key: tuple[str, str]) -> bool:
@@ -45,9 +56,11 @@ def ours(key: tuple[str, str] | None) -> bool:
     return key is not None and key[0].partition(".")[0] in PACKAGES
 
 
-def check_addition(findings: Findings, target: Object, offset: int) -> None:
-    """Something is added to ``target``: by its ``append``, which a list's attributes cannot be."""
-    if ours(target.maker) and target.maker not in CONTAINERS:
+def check_addition(
+    findings: Findings, target: Object, kinds: frozenset[tuple[str, str]], offset: int
+) -> None:
+    """Something is added to ``target`` as to one of ``kinds``: by its ``append``, for example."""
+    if ours(target.maker) and target.maker not in kinds:
         findings.trick(f"adds to {_name(target)}, which is no container", offset)
 
 
@@ -55,16 +68,43 @@ def check_call(findings: Findings, function: Global, args: tuple[Any, ...], offs
     """``function`` is called with ``args``."""
     if looks_up(function.key):
         findings.trick(f"calls {'.'.join(function.key)}", offset)
-    if function.key == _RECONSTRUCTOR and not all(isinstance(one, Global) for one in args[:2]):
-        findings.trick("makes an instance of an object that it made itself", offset)
     if function.key == _PARTIAL and args:
         _check_waiting(findings, args[0], offset)
+    if function.key == _DEFAULTDICT and args and not _is_builtin(args[0]):
+        findings.trick("calls an object that it made itself, later", offset)
+    if function.key[0] == _GENERATORS:
+        _check_generator(findings, args, offset)
     for one in args:
-        if isinstance(one, Global) and looks_up(one.key) and function.key[1] not in _MAKERS:
+        if isinstance(one, Global) and looks_up(one.key) and function.key[1] not in MAKERS:
             findings.trick(f"passes on {'.'.join(one.key)}", offset)
 
 
-_MAKERS: Final = ("_reconstructor", "__newobj__")
+def check_made(findings: Findings, cls: Global, args: Any, offset: int) -> None:
+    """An instance of ``cls`` is made of ``args``, and its ``__init__`` is not called."""
+    if cls.key in (_PARTIAL, _DEFAULTDICT):
+        findings.trick(f"makes a {cls.key[1]} without calling it", offset)
+    if isinstance(args, tuple):
+        check_call(findings, cls, args, offset)
+
+
+def _check_generator(findings: Findings, args: tuple[Any, ...], offset: int) -> None:
+    """Numpy makes generators of a class, and by a function, that it is given."""
+    for one in args:
+        key = one.key if isinstance(one, Global) else one.maker if isinstance(one, Object) else None
+        if isinstance(one, Global | Object) and not (key and key[0].startswith("numpy.random.")):
+            findings.trick("has a generator made by something else than numpy", offset)
+
+
+def _is_numpys(value: Any) -> bool:
+    """An array, a number or the seed of a generator: none holds attributes."""
+    maker = value.maker if isinstance(value, Object) else None
+    if maker is None or maker[0].partition(".")[0] != "numpy":
+        return False
+    return maker[1] in _ARRAYS or maker[0].startswith("numpy.random.")
+
+
+def _is_builtin(value: Any) -> bool:
+    return value is None or (isinstance(value, Global) and value.key[0] == "builtins")
 
 
 def check_state(findings: Findings, target: Object, state: Any, offset: int) -> None:
@@ -76,8 +116,9 @@ def check_state(findings: Findings, target: Object, state: Any, offset: int) -> 
     parts = state if isinstance(state, tuple) and len(state) == 2 else (state,)
     for part in parts:
         if isinstance(part, Table):
+            part.taken = True
             _check_attributes(findings, target, part, offset)
-        elif isinstance(part, Object) and part.maker in CONTAINERS:
+        elif isinstance(part, Global | Object) and part is not OPAQUE and not _is_numpys(part):
             findings.trick(f"takes the attributes of {_name(target)} from an object", offset)
 
 

@@ -11,15 +11,21 @@ _DTYPE: Final = re.compile(r"[|<>=]?([biufcmMSUVO])(\d+)")
 _OBJECT_FLAGS: Final = 0x1B
 """What numpy sets where an item holds objects: they are counted, need care, and are pickled one
 by one. With one of them missing, an array's bytes would be taken for pointers."""
+_POINTER_FLAGS: Final = 0x07
+"""Those of them that nothing but objects has."""
 
 
 @dataclass(slots=True, eq=False)
 class Dtype:
-    """A numpy dtype: ``itemsize`` in bytes, ``None`` where it is not known."""
+    """A numpy dtype: ``itemsize`` in bytes, ``None`` where it is not known.
+
+    ``shared`` says that something else may have it already, which a change would reach.
+    """
 
     kind: str
     itemsize: int | None
     has_object: bool
+    shared: bool = False
 
     @classmethod
     def of(cls, args: tuple[Any, ...]) -> "Dtype":
@@ -35,18 +41,25 @@ class Dtype:
         """Take on the state, as numpy does. False where pointers would not be known as such."""
         if not isinstance(state, tuple) or len(state) < 8:
             raise MalformedPickleError("a dtype without its state")
-        _, _, subarray, _, fields, itemsize, _, flags = state[:8]
-        if self.kind in ("S", "U", "V") and isinstance(itemsize, int) and itemsize >= 0:
+        _, _, subarray, names, fields, itemsize, _, flags = state[:8]
+        if not self.kind or not isinstance(itemsize, int) or not isinstance(flags, int):
+            return False
+        if self.kind in ("S", "U", "V"):
+            if itemsize < 0:
+                return False
             self.itemsize = itemsize
-        parts = _fields(fields) if subarray is None else _subarray(subarray)
-        if not self.kind or parts is None or not self._holds(parts):
+        parts = _fields(names, fields) if subarray is None else _subarray(subarray)
+        if parts is None or not self._holds(parts):
             return False
         self.has_object = self.has_object or any(part.has_object for part, _, _ in parts)
-        claimed = isinstance(flags, int) and flags & _OBJECT_FLAGS == _OBJECT_FLAGS
-        return claimed or not self.has_object
+        if self.has_object:
+            return flags & _OBJECT_FLAGS == _OBJECT_FLAGS
+        return not flags & _POINTER_FLAGS
 
     def _holds(self, parts: "list[_Part]") -> bool:
         """Whether each part lies within an item; and where there are pointers, none on another."""
+        if parts and self.kind != "V":
+            return False
         end = 0
         alone = any(part.has_object for part, _, _ in parts)
         for _, start, size in sorted(parts, key=lambda one: one[1]):
@@ -60,12 +73,15 @@ _Part = tuple[Dtype, int, int]
 """A dtype within another, the byte where it begins, and its bytes in all."""
 
 
-def _fields(fields: Any) -> "list[_Part] | None":
+def _fields(names: Any, fields: Any) -> "list[_Part] | None":
     """The parts of a record; None where they cannot be told."""
     if fields is None:
-        return []
-    if not isinstance(fields, Table) or fields.odd:
+        return [] if names is None else None
+    if not isinstance(fields, Table) or fields.odd or not isinstance(names, tuple):
         return None
+    if sorted(map(str, names)) != sorted(fields) or not all(type(one) is str for one in names):
+        return None
+    fields.taken = True
     found: list[_Part] = []
     for field in fields.values():
         match field:

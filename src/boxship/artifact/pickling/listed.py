@@ -53,8 +53,7 @@ def listed_globals() -> Mapping[str, frozenset[str]]:
 
     Raises ``ValueError`` where the data holds a name that must never be there.
     """
-    text = files("boxship.artifact").joinpath("data/pickle_globals.json").read_text("utf-8")
-    listed = {module: frozenset(names) for module, names in json.loads(text)["globals"].items()}
+    listed = _data("globals")
     wrong = [
         f"{module}.{name}"
         for module, names in listed.items()
@@ -69,6 +68,25 @@ def listed_globals() -> Mapping[str, frozenset[str]]:
 def is_listed(module: str, name: str) -> bool:
     """Whether a pickle may import exactly this name."""
     return (module, name) in SUBSTITUTES or name in listed_globals().get(module, ())
+
+
+@cache
+def called_globals() -> Mapping[str, frozenset[str]]:
+    """Module → those of its listed names that models call while they are loaded.
+
+    All others they only refer to. A class that is made empty is not called.
+    """
+    return _data("calls")
+
+
+def is_called(module: str, name: str) -> bool:
+    """Whether a pickle may call exactly this name."""
+    return name in called_globals().get(module, ())
+
+
+def _data(key: str) -> dict[str, frozenset[str]]:
+    text = files("boxship.artifact").joinpath("data/pickle_globals.json").read_text("utf-8")
+    return {module: frozenset(names) for module, names in json.loads(text)[key].items()}
 
 
 def forbidden(module: str, name: str) -> bool:

@@ -5,12 +5,12 @@ joblib's arrays and their nested pickles included, and nothing is imported and
 nothing is called. What each opcode means is pickletools' knowledge.
 """
 
-import pickletools
-from collections.abc import Callable
+import re
 from typing import Any, Final
 
 from boxship.artifact.pickling import conduct, wrapped_arrays
 from boxship.artifact.pickling.dtypes import Dtype
+from boxship.artifact.pickling.opcodes import OPCODES
 from boxship.artifact.pickling.values import (
     ARRAY_WRAPPER,
     OPAQUE,
@@ -40,11 +40,13 @@ class Machine:
         """Read one pickle, from its first opcode to its STOP."""
         read, stream = self.stream.read, self.stream
         while (code := read(1)) != b".":
-            opcode = _OPCODES.get(code)
+            opcode = OPCODES.get(code)
             if opcode is None:
                 raise MalformedPickleError("no opcode of any pickle" if code else "no more bytes")
-            reader, act = opcode
-            act(self, reader(stream) if reader is not None else None)
+            getattr(self, opcode.act)(opcode.read(stream) if opcode.read else opcode.given)
+        # The C unpickler has taken the whole frame from the file, the Python one has not.
+        if stream.tell() < self.frame_end:
+            raise MalformedPickleError("a pickle ends inside a frame")
         self.stack.pop()
 
     def here(self) -> int:
@@ -77,7 +79,23 @@ class Machine:
         self.pop_mark()
 
     def dup(self, _: Any) -> None:
-        self.stack.append(self.stack[-1])
+        self.again(self.stack[-1])
+
+    def again(self, value: Any) -> None:
+        """Push what is somewhere else too."""
+        if isinstance(value, Dtype):
+            value.shared = True
+        self.stack.append(value)
+
+    def integer(self, _: Any) -> None:
+        # The C unpickler takes 010 for 8, pickletools for 10.
+        text = self.line()
+        if text in ("00", "01"):
+            self.stack.append(text == "01")
+        elif _DECIMAL.fullmatch(text):
+            self.stack.append(int(text))
+        else:
+            raise MalformedPickleError(f"the number {text!r}")
 
     def nothing(self, _: Any) -> None:
         pass
@@ -105,7 +123,7 @@ class Machine:
         self.memo[len(self.memo)] = self.stack[-1]
 
     def get(self, index: int) -> None:
-        self.stack.append(self.memo[index])
+        self.again(self.memo[index])
 
     def tuple_of(self, count: int) -> None:
         if len(self.stack) < count:
@@ -143,9 +161,16 @@ class Machine:
         self.add_items(self.pop_mark())
 
     def add_items(self, items: list[Any]) -> None:
-        target = self.added_to()
+        target = self.added_to(conduct.LISTS)
         if isinstance(target, Texts):
             target.take(items)
+        elif isinstance(target, Table):
+            self.findings.trick("appends to a dict", self.here())
+
+    def add_to_set(self, _: Any) -> None:
+        self.pop_mark()
+        if isinstance(self.added_to(conduct.SETS), Texts | Table):
+            self.findings.trick("adds to what is no set", self.here())
 
     def set_one(self, _: Any) -> None:
         value, key = self.stack.pop(), self.stack.pop()
@@ -155,9 +180,12 @@ class Machine:
         self.set_items(self.pop_mark())
 
     def set_items(self, items: list[Any]) -> None:
-        target = self.added_to()
-        if isinstance(target, Table):
+        target = self.added_to(conduct.MAPPINGS)
+        if isinstance(target, Table) and not target.taken:
             target.take(items)
+        elif isinstance(target, Table | Texts):
+            what = "a dict that is in use" if isinstance(target, Table) else "a list by index"
+            self.findings.trick(f"changes {what}", self.here())
 
     def changed(self) -> Any:
         """The object on top of the stack, which an opcode is about to change."""
@@ -166,11 +194,11 @@ class Machine:
             self.findings.trick(f"changes {'.'.join(target.key)} itself", self.here())
         return target
 
-    def added_to(self) -> Any:
-        """The object on top of the stack, which something is about to be added to."""
+    def added_to(self, kinds: frozenset[tuple[str, str]]) -> Any:
+        """The object on top of the stack, to which something is added as to one of ``kinds``."""
         target = self.changed()
         if isinstance(target, Object) and target is not OPAQUE:
-            conduct.check_addition(self.findings, target, self.here())
+            conduct.check_addition(self.findings, target, kinds, self.here())
         return target
 
     def global_(self, _: Any) -> None:
@@ -209,30 +237,46 @@ class Machine:
             self.findings.trick("computes the arguments of a call", self.here())
             return Object()
         conduct.check_call(self.findings, function, args, self.here())
-        if function.key == _DTYPE:
-            return Dtype.of(args)
-        if function.key[1] in _MAKERS and args:
+        if function.key == conduct.RECONSTRUCTOR and len(args) == 3:
+            return self.reconstruct(*args)
+        if function.key[1] in conduct.MAKERS and args:
             return self.make(args[0], args[1:])
+        self.findings.calls.setdefault(function.key, self.here())
+        if function.key == DTYPE:
+            return Dtype.of(args)
         if function.key == ARRAY_WRAPPER:
             self.findings.trick("calls joblib's array wrapper", self.here())
         return Object(function.key)
 
     def make(self, cls: Any, args: Any) -> Object | Dtype:
-        """An instance of ``cls`` on which nothing was called."""
-        if isinstance(cls, Global):
-            if cls.key == _DTYPE:
-                return Dtype.of(args if isinstance(args, tuple) else ())
-            return Object(cls.key)
-        self.findings.trick("makes an instance of an object that it made itself", self.here())
-        return Object()
+        """An instance of ``cls``; nothing was called on it, unless it was made of ``args``."""
+        if not isinstance(cls, Global):
+            self.findings.trick("makes an instance of an object that it made itself", self.here())
+            return Object()
+        if args != ():
+            conduct.check_made(self.findings, cls, args, self.here())
+            self.findings.calls.setdefault(cls.key, self.here())
+        if cls.key == DTYPE:
+            return Dtype.of(args if isinstance(args, tuple) else ())
+        return Object(cls.key)
+
+    def reconstruct(self, cls: Any, base: Any, state: Any) -> Any:
+        """What ``copyreg`` makes: an empty instance, or one of a builtin's that has content."""
+        if isinstance(base, Global) and base.key == _OBJECT and state is None:
+            return self.make(cls, ())
+        if not isinstance(base, Global) or base.key[0] != "builtins":
+            self.findings.trick("makes an instance by another class's rules", self.here())
+        made = self.make(cls, (state,))
+        # A tuple under another name has the same items.
+        return state if isinstance(state, tuple) else made
 
     def newobj(self, _: Any) -> None:
         args = self.stack.pop()
         self.stack.append(self.make(self.stack.pop(), args))
 
     def newobj_ex(self, _: Any) -> None:
-        self.stack.pop()
-        self.newobj(None)
+        options, args = self.stack.pop(), self.stack.pop()
+        self.stack.append(self.make(self.stack.pop(), (args, options)))
 
     def inst(self, _: Any) -> None:
         args = tuple(self.pop_mark())
@@ -263,7 +307,7 @@ class Machine:
         state = self.stack.pop()
         target = self.changed()
         if isinstance(target, Dtype):
-            if not target.build(state):
+            if target.shared or not target.build(state):
                 self.findings.trick("hides objects in an array of numbers", self.here())
         elif isinstance(target, Object) and target is not OPAQUE:
             conduct.check_state(self.findings, target, state, self.here())
@@ -278,7 +322,7 @@ class Machine:
 
     def build_wrapper(self, wrapper: Object, parts: tuple[Any, ...]) -> None:
         for part in parts:
-            if not isinstance(part, dict | None):
+            if not isinstance(part, Table | None) or (part and part.odd):
                 raise MalformedPickleError("an array without its description")
             wrapper.state.update(part or {})
         if self.arrays:
@@ -289,79 +333,6 @@ class Machine:
             self.stack[-1] = Object(("numpy", "ndarray"))
 
 
-_DTYPE: Final = ("numpy", "dtype")
-_MAKERS: Final = {"_reconstructor", "__newobj__", "newObj"}
-"""Functions that make an empty instance of their first argument: copyreg's, and scikit-learn's."""
-
-_Act = Callable[[Machine, Any], None]
-
-
-def _tuple_of(count: int) -> _Act:
-    return lambda machine, _: machine.tuple_of(count)
-
-
-def _constant(value: Any) -> _Act:
-    return lambda machine, _: machine.push(value)
-
-
-_VALUES: Final = (
-    "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "STRING", "BINSTRING",
-    "SHORT_BINSTRING", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8",
-)  # fmt: skip
-_OPAQUE_VALUES: Final = (
-    "FLOAT", "BINFLOAT", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8", "EMPTY_SET",
-)  # fmt: skip
-
-_ACTS: Final[dict[str, _Act]] = {
-    **dict.fromkeys(_VALUES, Machine.push),
-    **dict.fromkeys(_OPAQUE_VALUES, Machine.push_opaque),
-    "NONE": _constant(None),
-    "NEWTRUE": _constant(True),
-    "NEWFALSE": _constant(False),
-    "EMPTY_TUPLE": _constant(()),
-    "TUPLE1": _tuple_of(1),
-    "TUPLE2": _tuple_of(2),
-    "TUPLE3": _tuple_of(3),
-    "TUPLE": Machine.tuple_to_mark,
-    "LIST": Machine.list_to_mark,
-    "FROZENSET": Machine.opaque_to_mark,
-    "EMPTY_LIST": Machine.empty_list,
-    "EMPTY_DICT": Machine.empty_dict,
-    "DICT": Machine.dict_to_mark,
-    "APPEND": Machine.add_one,
-    "APPENDS": Machine.add_to_mark,
-    "ADDITEMS": Machine.add_to_mark,
-    "SETITEM": Machine.set_one,
-    "SETITEMS": Machine.set_to_mark,
-    "MARK": Machine.mark,
-    "POP": Machine.pop,
-    "POP_MARK": Machine.discard_mark,
-    "DUP": Machine.dup,
-    "PROTO": Machine.protocol,
-    "FRAME": Machine.frame,
-    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), Machine.put),
-    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), Machine.get),
-    "MEMOIZE": Machine.memoize,
-    "GLOBAL": Machine.global_,
-    "STACK_GLOBAL": Machine.stack_global,
-    "REDUCE": Machine.reduce,
-    "BUILD": Machine.build,
-    "INST": Machine.inst,
-    "OBJ": Machine.obj,
-    "NEWOBJ": Machine.newobj,
-    "NEWOBJ_EX": Machine.newobj_ex,
-    **dict.fromkeys(("EXT1", "EXT2", "EXT4"), Machine.extension),
-    "PERSID": Machine.persistent_text,
-    "BINPERSID": Machine.persistent,
-    "NEXT_BUFFER": Machine.next_buffer,
-    "READONLY_BUFFER": Machine.nothing,
-}
-
-_OPCODES: Final = {
-    opcode.code.encode("latin-1"): (
-        opcode.arg.reader if opcode.arg and opcode.name not in ("GLOBAL", "INST") else None,
-        _ACTS[opcode.name],
-    )
-    for opcode in pickletools.opcodes
-    if opcode.name != "STOP"
-}
+DTYPE: Final = ("numpy", "dtype")
+_OBJECT: Final = ("builtins", "object")
+_DECIMAL: Final = re.compile(r"-?(0|[1-9][0-9]*)")

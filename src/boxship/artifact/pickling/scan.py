@@ -2,7 +2,7 @@
 
 import mmap
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from boxship.artifact.compression import (
 )
 from boxship.artifact.mishaps import COPY_AGAIN, unreadable
 from boxship.artifact.pickling.conduct import check_method_names
-from boxship.artifact.pickling.listed import is_listed
+from boxship.artifact.pickling.listed import is_called, is_listed
 from boxship.artifact.pickling.machine import Machine
 from boxship.artifact.pickling.values import Findings, MalformedPickleError, Trick
 from boxship.errors import ModelError
@@ -55,7 +55,8 @@ class PickleReport:
     ``size`` is in uncompressed bytes. ``sklearn_version`` is the one the first
     estimator in the file was saved with. ``joblib`` says that the arrays lie
     outside the pickle, as joblib writes them, and ``mappable`` that they can be
-    memory-mapped. ``attributes`` are those that might be called.
+    memory-mapped. ``attributes`` are those that might be called. ``calls`` are the names that
+    are called at once, each with its first place.
     """
 
     path: Path
@@ -67,6 +68,7 @@ class PickleReport:
     joblib: bool
     mappable: bool
     attributes: tuple[Attribute, ...] = ()
+    calls: tuple[GlobalUse, ...] = ()
 
     def untrusted(self, trusted_modules: Sequence[str] = ()) -> tuple[GlobalUse | Trick, ...]:
         """What nobody vouches for: neither Boxship's list nor one of ``trusted_modules``."""
@@ -75,7 +77,12 @@ class PickleReport:
             for use in self.globals
             if not is_listed(use.module, use.name) and not in_modules(use.module, trusted_modules)
         ]
-        return (*names, *self.tricks)
+        calls = [
+            Trick(f"calls {use.module}.{use.name}, which no model does", use.offset)
+            for use in self.calls
+            if is_listed(use.module, use.name) and not is_called(use.module, use.name)
+        ]
+        return (*names, *calls, *self.tricks)
 
 
 def in_modules(module: str, modules: Sequence[str]) -> bool:
@@ -104,10 +111,7 @@ def scan(path: Path) -> PickleReport:
             path=path,
             protocol=findings.protocol,
             size=end if size is None else size,
-            globals=tuple(
-                GlobalUse(module, name, offset)
-                for (module, name), offset in findings.globals.items()
-            ),
+            globals=_uses(findings.globals),
             tricks=tuple(findings.tricks),
             sklearn_version=findings.sklearn_version,
             joblib=findings.arrays,
@@ -116,7 +120,12 @@ def scan(path: Path) -> PickleReport:
                 Attribute(module, cls, name, offset)
                 for ((module, cls), name), offset in findings.attributes.items()
             ),
+            calls=_uses(findings.calls),
         )
+
+
+def _uses(found: Mapping[tuple[str, str], int]) -> tuple[GlobalUse, ...]:
+    return tuple(GlobalUse(module, name, offset) for (module, name), offset in found.items())
 
 
 @contextmanager

@@ -52,6 +52,8 @@ class Findings:
     arrays: bool = False
     mappable: bool = False
     last_offset: int = 0
+    calls: dict[tuple[str, str], int] = field(default_factory=dict)
+    """What is called, or made of arguments: where first."""
     method_names: list[tuple[Any, str, int]] = field(default_factory=list)
     """Values that will be taken for names of methods, where they stand, and where they were set."""
     attributes: dict[tuple[tuple[str, str], str], int] = field(default_factory=dict)
@@ -83,10 +85,12 @@ OPAQUE: Final = Object()
 class Table(dict[str, Any]):
     """A dict's pairs whose key is text; hashing anything else could run deep into a hostile tuple.
 
-    ``odd`` says that other keys were left out.
+    ``odd`` says that other keys were left out; ``taken`` that something was made of it already,
+    as it was.
     """
 
     odd = False
+    taken = False
 
     def take(self, items: list[Any]) -> "Table":
         """Put in keys and values, which stand in turn in ``items``."""

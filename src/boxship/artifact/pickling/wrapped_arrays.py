@@ -1,13 +1,22 @@
 """The arrays that joblib writes into the midst of a pickle, passed over."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any, Final
 
 from boxship.artifact.pickling.dtypes import Dtype
-from boxship.artifact.pickling.values import Findings, MalformedPickleError
+from boxship.artifact.pickling.values import Findings, Global, MalformedPickleError
 
 _SKIP_BYTES: Final = 1 << 20
+_ATTRIBUTES: Final[Mapping[str, Any]] = {
+    "subclass": Global,
+    "shape": tuple,
+    "order": str,
+    "dtype": Dtype,
+    "allow_mmap": bool,
+    "numpy_array_alignment_bytes": int | None,
+}
+"""What joblib writes of an array, and what kind each is."""
 
 
 def pass_over(findings: Findings, state: dict[str, Any], nested: Callable[[], None]) -> None:
@@ -19,6 +28,10 @@ def pass_over(findings: Findings, state: dict[str, Any], nested: Callable[[], No
     dtype, shape = state.get("dtype"), state.get("shape")
     if not isinstance(dtype, Dtype) or not isinstance(shape, tuple):
         raise MalformedPickleError("an array without dtype or shape")
+    # Any other attribute could stand in the place of a method of joblib's.
+    for name, value in state.items():
+        if not isinstance(value, _ATTRIBUTES.get(name, ())):
+            raise MalformedPickleError(f"an array with the attribute {name!r}")
     mappable = state.get("allow_mmap") is True
     if dtype.has_object:
         if mappable:
