@@ -17,7 +17,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 # would compile scikit-learn anew: ten seconds instead of one.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo demo-image test check bench format lock clean
+.PHONY: help venv demo demo-image test check bench bench-build format lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo "make test        run every test and measure coverage"
 	@echo "make check       linters, types and import layers"
 	@echo "make bench       Boxship beside other servers; half an hour, needs wrk and nginx"
+	@echo "make bench-build images beside a Dockerfile's; ten minutes, needs tools/parts.sh"
 	@echo "make format      let ruff mend what it can"
 	@echo "make venv        only set up $(VENV)"
 	@echo "make lock        compile both locks again, with the newest versions"
@@ -82,6 +83,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python bench/run.py $(ARGS)
+
+bench-build: $(VENV)/.dev
+	$(BIN)/python bench/build/run.py $(ARGS)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix $(CODE)
