@@ -12,10 +12,6 @@ from boxship.build import slim
 from boxship.errors import BuildError
 from boxship.lock import LockedWheel
 
-# What an installer writes of itself, and of this machine.
-_NOTES = frozenset({"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"})
-_SCRIPTS = "bin/"
-
 
 @dataclass(frozen=True)
 class File:
@@ -74,20 +70,9 @@ def _stays(folder: Path, path: str, *, slimmed: bool) -> bool:
     pure = PurePosixPath(path)
     if pure.is_absolute() or ".." in pure.parts or pure.suffix == ".pyc":
         return False
-    if pure.parent.name.endswith(".dist-info") and pure.name in _NOTES:
+    if slim.is_note(path) or (slimmed and slim.left_out(path)):
         return False
-    if slimmed and slim.left_out(path):
-        return False
-    file = folder / path
-    if not file.is_file():
-        return False
-    # A script that names this machine's Python runs nowhere else.
-    return not (path.startswith(_SCRIPTS) and _is_script(file))
-
-
-def _is_script(file: Path) -> bool:
-    with file.open("rb") as opened:
-        return opened.read(2) == b"#!"
+    return (folder / path).is_file() and not slim.script(folder, path)
 
 
 def check_conflicts(distributions: Sequence[tuple[str, Sequence[File]]]) -> None:

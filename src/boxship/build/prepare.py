@@ -15,9 +15,6 @@ from py_compile import PycInvalidationMode
 
 import slim  # type: ignore[import-not-found]  # the file beside this one
 
-_SCRIPTS = "bin/"
-_NOTES = ("INSTALLER", "REQUESTED", "direct_url.json")
-
 
 def main() -> None:
     """Prepare one layer of packages."""
@@ -30,7 +27,7 @@ def main() -> None:
             csv.writer(file, lineterminator="\n").writerows(sorted(kept))
         for row in rows:
             if row not in kept:
-                (folder / row[0]).unlink(missing_ok=True)
+                (slim.script(folder, row[0]) or folder / row[0]).unlink(missing_ok=True)
     compileall.compile_dir(
         folder,
         quiet=2,
@@ -41,15 +38,9 @@ def main() -> None:
 
 
 def _stays(folder: Path, path: str, *, all_: bool) -> bool:
-    name = path.rpartition("/")[2]
-    if name in _NOTES or (not all_ and slim.left_out(path)):
+    if slim.is_note(path) or slim.script(folder, path):
         return False
-    # A script names the Python of this stage, at a path that is not the image's.
-    return not (path.startswith(_SCRIPTS) and _is_script(folder / path))
-
-
-def _is_script(file: Path) -> bool:
-    return file.is_file() and file.read_bytes()[:2] == b"#!"
+    return all_ or not slim.left_out(path)
 
 
 if __name__ == "__main__":

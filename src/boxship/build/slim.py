@@ -41,6 +41,32 @@ def version() -> str:
     return DATA.read_text("utf-8")
 
 
+NOTES = frozenset({"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"})
+"""What an installer writes of itself, and of this machine."""
+_SCRIPTS = "bin"
+
+
+def is_note(path: str) -> bool:
+    """Whether a file of a ``dist-info`` folder is an installer's own."""
+    return path.rpartition("/")[0].endswith(".dist-info") and Path(path).name in NOTES
+
+
+def script(folder: Path, path: str) -> Path | None:
+    """The console script that a RECORD's ``path`` means, if it does; ``folder`` has the packages.
+
+    Its first line names the Python that installed it, which is not the image's. uv writes
+    ``bin/uvicorn``, pip the place that it would have without ``--target``: ``../../bin/uvicorn``.
+    """
+    parts = Path(path).parts
+    if parts[-2:-1] != (_SCRIPTS,) or not set(parts[:-2]) <= {".."}:
+        return None
+    file = folder / _SCRIPTS / parts[-1]
+    if not file.is_file():
+        return None
+    with file.open("rb") as opened:
+        return file if opened.read(2) == b"#!" else None
+
+
 def left_out(path: str) -> str:
     """Why the file at ``path`` under ``site-packages`` is left out; "" where it stays."""
     if ".dist-info/" in path:
