@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.random._pickle import __generator_ctor
+from numpy.random._pickle import __generator_ctor, __randomstate_ctor
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import StackingClassifier
 from sklearn.frozen import FrozenEstimator
@@ -72,7 +72,13 @@ def list_that_grows_later() -> bytes:
     data = pickle.dumps((stacked(names), names), protocol=4)
     # The last thing before the tuple is made is that list, from the memo.
     assert data.endswith(b"\x86\x94.")
-    return data[:-3] + b"\x8c\x06tofilea\x86\x94."
+    return unframed(data[:-3] + b"\x8c\x06tofilea\x86\x94.")
+
+
+def unframed(data: bytes) -> bytes:
+    """Without the one frame around it, which is as long as it was."""
+    assert data[2:3] == b"\x95"
+    return data[:2] + data[11:]
 
 
 def appended_to() -> bytes:
@@ -85,12 +91,39 @@ def list_by_index() -> bytes:
     # A list of one item, whose item is then another.
     was = b"\x8c\x07predict\x94a"
     assert was in data
-    return data.replace(was, was + b"K\x00\x8c\x06tofiles").replace(b"\x95" + data[3:11], b"", 1)
+    return unframed(data.replace(was, was + b"K\x00\x8c\x06tofiles"))
 
 
 def bunch_that_appends() -> bytes:
     """A Bunch answers for its keys as for attributes, so ``append`` would be called."""
     return pickle.dumps(Bunch(append=np.log), protocol=2)[:-1] + b"K\x01a."
+
+
+def array_filled_again() -> bytes:
+    """What looked at its first content would look at memory that is free."""
+    data = pickle.dumps(np.arange(3), protocol=2)
+    # Before its state it is kept, by a number of one byte.
+    state = data.rindex(b"(K\x01")
+    return data[:-1] + b"h" + data[state - 1 : state] + data[state:-1] + b"0."
+
+
+def estimator_for_an_array() -> Made:
+    make = np.ma.core._mareconstruct  # type: ignore[attr-defined]
+    state: Any = {"predict": functools.partial(dict)}
+    return Made(make, LinearRegression, np.ndarray, (0,), b"b", state=state)
+
+
+def random_state(pos: int) -> Any:
+    state = np.random.RandomState(0)
+    given = state.get_state(legacy=False)
+    given["state"]["pos"] = pos
+    return Made(__randomstate_ctor, "MT19937", state=given)
+
+
+def half_and_number() -> dict[str, Any]:
+    """Half a pointer, which is a whole one to numpy, and a number over its other half."""
+    half = dtype("O4", None, None, None, -1, -1, 63)
+    return {"a": (half, 0), "b": (np.dtype("i4"), 4)}
 
 
 def array(dtype: Any, content: bytes = b"A" * 8) -> Made:
@@ -180,6 +213,38 @@ TRICKS: dict[str, tuple[Callable[[], Any], str]] = {
     "a generator by another function": (
         lambda: Made(__generator_ctor, "MT19937", functools.partial(np.log)),
         "has a generator made by something else than numpy",
+    ),
+    "a dict out of pairs, by another name": (
+        lambda: new(LinearRegression, Made(copyreg._reconstructor, Bunch, dict, (("a", np.log),))),  # type: ignore[attr-defined]
+        "makes an instance by another class's rules",
+    ),
+    "an estimator for an array": (estimator_for_an_array, "makes an array of a class that is none"),
+    "an array that nobody has filled": (
+        lambda: Made(np._core.multiarray._reconstruct, np.ndarray, (4096,), b"b"),  # type: ignore[attr-defined]
+        "makes an array that is not filled",
+    ),
+    "an array that is filled again": (array_filled_again, "fills an array that is in use"),
+    "a generator outside its numbers": (
+        lambda: random_state(pos=2**31 - 10),
+        "has a generator go on outside its numbers",
+    ),
+    "a generator before its numbers": (
+        lambda: random_state(pos=-1),
+        "has a generator go on outside its numbers",
+    ),
+    "a method's name for a call that waits": (
+        lambda: FunctionTransformer(LinearRegression, kw_args={"response_method": "__setstate__"}),
+        "names no method of a prediction in response_method",
+    ),
+    "a scorer's class for a call that waits": (
+        lambda: FunctionTransformer(functools.partial(np.log, _Scorer)),
+        "passes on sklearn.metrics._scorer._Scorer",
+    ),
+    "pointers of half a size": (
+        lambda: array(
+            dtype("V8", None, ("a", "b"), half_and_number(), 8, 1, 27),
+        ),
+        "hides objects",
     ),
     "pointers in a subarray": (
         lambda: array(dtype("V8", (OBJECT, (1,)), None, None, 8, 1, 0)),

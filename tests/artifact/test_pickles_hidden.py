@@ -72,6 +72,19 @@ def ends_inside_a_frame() -> bytes:
     return wrapper(OBJECT, 1) + b"\x95" + struct.pack("<Q", frame) + nested + HIDDEN + b"0N"
 
 
+def crosses_the_end_of_a_frame() -> bytes:
+    """Of a string that begins inside a frame the C unpickler drops what is inside."""
+    size = 1 << 14
+    string = b"B" + struct.pack("<I", size + len(HIDDEN))
+    return b"\x95" + struct.pack("<Q", size) + string + b"\0" * size + HIDDEN
+
+
+def takes_an_own_dtype_of_numpys() -> bytes:
+    """Without a copy it takes on no state: its items have no bytes, whatever that says."""
+    made = dtype("V0", size=1).replace(b"K\x00K\x01tR", b"K\x00K\x00tR", 1)
+    return wrapper(made, len(HIDDEN)) + HIDDEN
+
+
 def has_a_read_of_its_own() -> bytes:
     """Joblib calls the wrapper's ``read``, which would then read nothing."""
     return wrapper(dtype("i1"), len(HIDDEN), text("read") + name("builtins", "slice")) + HIDDEN
@@ -117,6 +130,8 @@ FILES: dict[str, Callable[[], bytes]] = {
     function.__name__.replace("_", " "): function
     for function in (
         ends_inside_a_frame,
+        crosses_the_end_of_a_frame,
+        takes_an_own_dtype_of_numpys,
         has_a_read_of_its_own,
         claims_to_hold_objects,
         changes_a_dtype_in_use,

@@ -114,7 +114,7 @@ HOSTILE: dict[str, bytes] = {
 """Every one of these is refused by the scan, and again while loading."""
 
 WRAPPER = name("joblib.numpy_pickle", "NumpyArrayWrapper") + b")\x81"
-DTYPE = name("numpy", "dtype") + b"(X\x02\x00\x00\x00%stR"
+DTYPE = name("numpy", "dtype") + b"(X\x02\x00\x00\x00%s\x89\x88tR"
 
 MISUSE: dict[str, bytes] = {
     "maps an array of objects": (

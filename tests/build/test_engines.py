@@ -5,13 +5,15 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from support.parts import VARIABLE, Parts, container, push_base
+from support.stores import BUCKET, s3_server
 
 ROW = {"feature_1": 1.0, "feature_2": 0.0}
 
@@ -37,11 +39,11 @@ def boxship(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Boxship:
     """``boxship("build", cwd=folder)``: the command as it is typed, and what it prints."""
     cache = tmp_path_factory.mktemp("cache")
 
-    def run(*arguments: str, cwd: Path) -> str:
-        environ = {**os.environ, **parts.environ, "BOXSHIP_CACHE": str(cache)}
+    def run(*arguments: str, cwd: Path, environ: Mapping[str, str] = MappingProxyType({})) -> str:
+        variables = {**os.environ, **parts.environ, "BOXSHIP_CACHE": str(cache), **environ}
         done = subprocess.run(
             [sys.executable, "-m", "boxship", *arguments],
-            cwd=cwd, env=environ, capture_output=True, text=True, check=False,
+            cwd=cwd, env=variables, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -96,6 +98,30 @@ def test_a_model_that_is_mounted(parts: Parts, churn: Path, boxship: Boxship) ->
     mount = f"{churn / 'churn.onnx'}:/models/churn.onnx:ro"
     with container(parts, "docker", "churn:mount", "--volume", mount) as running:
         assert right(running.ask("/predict", json.dumps(ROW)), churn)
+
+
+@pytest.mark.timeout(300)
+def test_a_model_that_would_be_fetched_may_be_mounted_instead(
+    parts: Parts, base: str, churn: Path, boxship: Boxship, tmp_path: Path
+) -> None:
+    """Nothing of it is in the image but its address and its digest; the store is out of reach."""
+    model = (churn / "churn.onnx").read_bytes()
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "boxship.toml").write_text(
+        f'model = "s3://{BUCKET}/churn.onnx"\n[image]\nbase = "{base}"\n'
+    )
+    with s3_server(tmp_path / "s3.log") as s3:
+        s3.put("churn.onnx", model)
+        boxship("lock", "--allow-http", cwd=folder, environ=s3.environ)
+        boxship("build", "-t", "churn:fetch", "--load", cwd=folder)
+    mount = f"{churn / 'churn.onnx'}:/models/churn.onnx:ro"
+    options = ("--env", "MODEL_PATH=/models/churn.onnx", "--volume", mount)
+    with container(parts, "docker", "churn:fetch", *options) as running:
+        assert right(running.ask("/predict", json.dumps(ROW)), churn)
+    told = parts.run("docker", "inspect", "churn:fetch")
+    assert "do-not-show-me" not in told
+    assert f"s3://{BUCKET}/churn.onnx" in told
 
 
 SERVICE = """

@@ -1,5 +1,7 @@
 """What an image will be is decided once, from the project and its lock."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -168,6 +170,25 @@ def test_the_dockerfile_says_the_same(make_project: MakeProject, cache: LayerCac
     hashed = dockerfile.hashed(plan.packages[plan.platforms[0]][0].wheels)
     assert hashed.startswith("numpy==")
     assert "--hash=sha256:" in hashed
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "",
+        'system_packages = ["libgomp1=12.2.0-14+deb12u1"]\nrun = ["ldconfig"]\n',
+        'weights = "mount"\nslim = false\n',
+    ],
+)
+def test_hadolint_finds_nothing_in_the_dockerfile(
+    make_project: MakeProject, cache: LayerCache, tmp_path: Path, more: str
+) -> None:
+    plan = planned(make_project(f"{MODEL}[image]\n{more}"), cache)
+    file = tmp_path / "Dockerfile"
+    file.write_text(dockerfile.render(plan, plan.platforms[0], "boxship.whl"))
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([hadolint, file], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_a_lock_is_read_as_it_was_written(make_project: MakeProject, cache: LayerCache) -> None:

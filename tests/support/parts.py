@@ -21,8 +21,6 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # The worst that a cluster does to a container.
 HARSH = (
     "--read-only",
-    "--tmpfs",
-    "/tmp",
     "--cap-drop",
     "ALL",
     "--security-opt",

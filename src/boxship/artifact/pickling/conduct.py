@@ -6,6 +6,7 @@ a name that is an attribute too. So a file that chooses attributes freely would 
 estimators of scikit-learn keep, however they are constructed.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from boxship.artifact.pickling.listed import PACKAGES
@@ -30,6 +31,13 @@ _METHODS: Final = frozenset(
     {"auto", "decision_function", "predict", "predict_log_proba", "predict_proba",
      "score_samples", "transform"}
 )  # fmt: skip
+
+_ARRAY_CLASSES: Final = frozenset({"MaskedArray", "matrix", "memmap", "ndarray"})
+_EMPTY_ARRAYS: Final = {"_reconstruct": 1, "_mareconstruct": 2}
+"""Functions that make an array, which its state fills → where their shape stands; before it come
+classes."""
+_MOST_POSITION: Final = 624
+"""Of MT19937 among its numbers, which numpy does not check."""
 
 _PARTIAL: Final = ("functools", "partial")
 _DEFAULTDICT: Final = ("collections", "defaultdict")
@@ -74,6 +82,8 @@ def check_call(findings: Findings, function: Global, args: tuple[Any, ...], offs
         findings.trick("calls an object that it made itself, later", offset)
     if function.key[0] == _GENERATORS:
         _check_generator(findings, args, offset)
+    if function.key[1] in _EMPTY_ARRAYS:
+        _check_empty_array(findings, args, _EMPTY_ARRAYS[function.key[1]], offset)
     for one in args:
         if isinstance(one, Global) and looks_up(one.key) and function.key[1] not in MAKERS:
             findings.trick(f"passes on {'.'.join(one.key)}", offset)
@@ -85,6 +95,31 @@ def check_made(findings: Findings, cls: Global, args: Any, offset: int) -> None:
         findings.trick(f"makes a {cls.key[1]} without calling it", offset)
     if isinstance(args, tuple):
         check_call(findings, cls, args, offset)
+
+
+def check_items(findings: Findings, items: Sequence[Any], offset: int) -> None:
+    """``items`` become part of a tuple, a list or a dict."""
+    for one in items:
+        if isinstance(one, Global) and looks_up(one.key):
+            findings.trick(f"passes on {'.'.join(one.key)}", offset)
+
+
+def note_method_names(findings: Findings, table: Table, offset: int) -> None:
+    """What a dict has under the names of such attributes, be it for an object or for a call."""
+    for key in _METHOD_KEYS & table.keys():
+        if table[key] is not None:
+            findings.method_names.append((table[key], key, offset))
+
+
+def _check_empty_array(findings: Findings, args: tuple[Any, ...], shape: int, offset: int) -> None:
+    """Memory that nobody has filled would be what somebody else has left there."""
+    classes = [one.key if isinstance(one, Global) else ("", "") for one in args[:shape]]
+    if not all(
+        module.partition(".")[0] == "numpy" and name in _ARRAY_CLASSES for module, name in classes
+    ):
+        findings.trick("makes an array of a class that is none", offset)
+    if args[shape : shape + 1] != ((0,),):
+        findings.trick("makes an array that is not filled", offset)
 
 
 def _check_generator(findings: Findings, args: tuple[Any, ...], offset: int) -> None:
@@ -113,6 +148,13 @@ def check_state(findings: Findings, target: Object, state: Any, offset: int) -> 
         return
     if target.maker == _PARTIAL and isinstance(state, tuple) and state:
         _check_waiting(findings, state[0], offset)
+        for part in state:
+            check_items(findings, part if isinstance(part, tuple) else (), offset)
+    module, name = target.maker or ("", "")
+    if name in _EMPTY_ARRAYS and (target.shared or target.built):
+        findings.trick("fills an array that is in use", offset)
+    if module.startswith("numpy.random."):
+        _check_position(findings, state, offset)
     parts = state if isinstance(state, tuple) and len(state) == 2 else (state,)
     for part in parts:
         if isinstance(part, Table):
@@ -120,6 +162,29 @@ def check_state(findings: Findings, target: Object, state: Any, offset: int) -> 
             _check_attributes(findings, target, part, offset)
         elif isinstance(part, Global | Object) and part is not OPAQUE and not _is_numpys(part):
             findings.trick(f"takes the attributes of {_name(target)} from an object", offset)
+
+
+def _check_position(findings: Findings, state: Any, offset: int) -> None:
+    """A generator's place among its numbers is one of them."""
+    match state:
+        case tuple([str(), _, position, *_]):
+            places = [position]
+        case tuple():
+            for part in state:
+                _check_position(findings, part, offset)
+            return
+        case Table():
+            state.taken = True
+            places = [state["pos"]] if "pos" in state else []
+            inner = state.get("state", OPAQUE)
+            if isinstance(inner, Table):
+                _check_position(findings, inner, offset)
+            elif isinstance(inner, Object) and inner is not OPAQUE:
+                places.append(inner)
+        case _:
+            return
+    if not all(isinstance(one, int) and 0 <= one <= _MOST_POSITION for one in places):
+        findings.trick("has a generator go on outside its numbers", offset)
 
 
 def _check_waiting(findings: Findings, function: Any, offset: int) -> None:
@@ -133,10 +198,6 @@ def _check_attributes(findings: Findings, target: Object, table: Table, offset: 
     for key, value in table.items():
         if key.startswith("__") and key.endswith("__"):
             findings.trick(f"sets {key} of {_name(target)}", offset)
-        if key in _METHOD_KEYS and value is not None:
-            findings.method_names.append((value, f"{_name(target)}.{key}", offset))
-        if isinstance(value, Global) and looks_up(value.key):
-            findings.trick(f"passes on {'.'.join(value.key)}", offset)
         if isinstance(value, Global | Object) and value is not OPAQUE and target.maker is not None:
             findings.attributes.setdefault((target.maker, key), offset)
 

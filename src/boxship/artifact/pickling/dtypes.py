@@ -11,6 +11,7 @@ _DTYPE: Final = re.compile(r"[|<>=]?([biufcmMSUVO])(\d+)")
 _OBJECT_FLAGS: Final = 0x1B
 """What numpy sets where an item holds objects: they are counted, need care, and are pickled one
 by one. With one of them missing, an array's bytes would be taken for pointers."""
+_POINTER_BYTES: Final = 8
 _POINTER_FLAGS: Final = 0x07
 """Those of them that nothing but objects has."""
 
@@ -29,12 +30,17 @@ class Dtype:
 
     @classmethod
     def of(cls, args: tuple[Any, ...]) -> "Dtype":
-        """What ``numpy.dtype(*args)`` would be; its state comes later."""
+        """What ``numpy.dtype(*args)`` would be; its state comes later.
+
+        Without a copy it could be one of numpy's own, which take on no state and say nothing.
+        """
         code = args[0] if args else None
         match = _DTYPE.fullmatch(code) if isinstance(code, str) else None
-        if match is None:
+        if match is None or args[1:] != (False, True):
             return cls("", None, has_object=False)
         kind, size = match[1], int(match[2])
+        if kind == "O" and size != _POINTER_BYTES:
+            return cls("", None, has_object=False)
         return cls(kind, size * 4 if kind == "U" else size, has_object=kind == "O")
 
     def build(self, state: Any) -> bool:

@@ -6,6 +6,7 @@ nothing is called. What each opcode means is pickletools' knowledge.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from boxship.artifact.pickling import conduct, wrapped_arrays
@@ -44,10 +45,17 @@ class Machine:
             if opcode is None:
                 raise MalformedPickleError("no opcode of any pickle" if code else "no more bytes")
             getattr(self, opcode.act)(opcode.read(stream) if opcode.read else opcode.given)
-        # The C unpickler has taken the whole frame from the file, the Python one has not.
-        if stream.tell() < self.frame_end:
+            if self.frame_end and stream.tell() >= self.frame_end:
+                self.end_frame()
+        if self.frame_end > stream.tell():
             raise MalformedPickleError("a pickle ends inside a frame")
         self.stack.pop()
+
+    def end_frame(self) -> None:
+        # Of an opcode across the end the C unpickler drops what is inside, and reads it anew.
+        if self.stream.tell() > self.frame_end:
+            raise MalformedPickleError("an opcode crosses the end of a frame")
+        self.frame_end = 0
 
     def here(self) -> int:
         """The offset of the opcode that has just been read, if it has no argument."""
@@ -83,7 +91,7 @@ class Machine:
 
     def again(self, value: Any) -> None:
         """Push what is somewhere else too."""
-        if isinstance(value, Dtype):
+        if isinstance(value, Dtype | Object) and value is not OPAQUE:
             value.shared = True
         self.stack.append(value)
 
@@ -106,8 +114,8 @@ class Machine:
         self.findings.protocol = max(self.findings.protocol, number)
 
     def frame(self, size: int) -> None:
-        # The C unpickler ignores frames and the Python one obeys them; where both
-        # would read the same bytes there is nothing to tell apart.
+        # The C unpickler takes a frame whole, the Python one obeys it; where frames hold whole
+        # opcodes and follow one another, both read the same.
         start = self.stream.tell()
         if start < self.frame_end:
             raise MalformedPickleError("a frame begins inside a frame")
@@ -130,10 +138,16 @@ class Machine:
             raise MalformedPickleError("the stack is empty")
         items = tuple(self.stack[len(self.stack) - count :])
         self.stack[len(self.stack) - count :] = [items]
+        self.put_in(items[1:])
 
     def tuple_to_mark(self, _: Any) -> None:
         items = tuple(self.pop_mark())
         self.stack.append(items)
+        self.put_in(items[1:])
+
+    def put_in(self, items: Sequence[Any]) -> None:
+        """``items`` are part of something now. The first of a tuple may be what it makes."""
+        conduct.check_items(self.findings, items, self.findings.last_offset)
 
     def opaque_to_mark(self, _: Any) -> None:
         self.pop_mark()
@@ -149,7 +163,13 @@ class Machine:
 
     def dict_to_mark(self, _: Any) -> None:
         items = self.pop_mark()
-        self.stack.append(Table().take(items))
+        self.stack.append(self.filled(Table(), items))
+
+    def filled(self, table: Table, items: list[Any]) -> Table:
+        self.put_in(items[1::2])
+        table.take(items)
+        conduct.note_method_names(self.findings, table, self.findings.last_offset)
+        return table
 
     def empty_dict(self, _: Any) -> None:
         self.stack.append(Table())
@@ -162,6 +182,7 @@ class Machine:
 
     def add_items(self, items: list[Any]) -> None:
         target = self.added_to(conduct.LISTS)
+        self.put_in(items)
         if isinstance(target, Texts):
             target.take(items)
         elif isinstance(target, Table):
@@ -182,7 +203,7 @@ class Machine:
     def set_items(self, items: list[Any]) -> None:
         target = self.added_to(conduct.MAPPINGS)
         if isinstance(target, Table) and not target.taken:
-            target.take(items)
+            self.filled(target, items)
         elif isinstance(target, Table | Texts):
             what = "a dict that is in use" if isinstance(target, Table) else "a list by index"
             self.findings.trick(f"changes {what}", self.here())
@@ -262,13 +283,15 @@ class Machine:
 
     def reconstruct(self, cls: Any, base: Any, state: Any) -> Any:
         """What ``copyreg`` makes: an empty instance, or one of a builtin's that has content."""
-        if isinstance(base, Global) and base.key == _OBJECT and state is None:
+        key = base.key if isinstance(base, Global) else None
+        if key == _OBJECT and state is None:
             return self.make(cls, ())
-        if not isinstance(base, Global) or base.key[0] != "builtins":
-            self.findings.trick("makes an instance by another class's rules", self.here())
         made = self.make(cls, (state,))
-        # A tuple under another name has the same items.
-        return state if isinstance(state, tuple) else made
+        if key == ("builtins", "tuple") and isinstance(state, tuple):
+            return state  # under another name, but with the same items
+        if key != ("builtins", "dict") or not isinstance(state, Table):
+            self.findings.trick("makes an instance by another class's rules", self.here())
+        return made
 
     def newobj(self, _: Any) -> None:
         args = self.stack.pop()
@@ -311,6 +334,7 @@ class Machine:
                 self.findings.trick("hides objects in an array of numbers", self.here())
         elif isinstance(target, Object) and target is not OPAQUE:
             conduct.check_state(self.findings, target, state, self.here())
+            target.built = True
             parts = state if isinstance(state, tuple) and len(state) == 2 else (state,)
             if target.maker == ARRAY_WRAPPER:
                 self.build_wrapper(target, parts)
@@ -328,6 +352,7 @@ class Machine:
         if self.arrays:
             if self.stream.tell() < self.frame_end:
                 raise MalformedPickleError("an array begins inside a frame")
+            self.frame_end = 0
             nested = Machine(self.findings, arrays=False)
             wrapped_arrays.pass_over(self.findings, wrapper.state, nested.run)
             self.stack[-1] = Object(("numpy", "ndarray"))

@@ -72,10 +72,15 @@ class Global:
 
 @dataclass(slots=True, eq=False)
 class Object:
-    """What the real machine would have made by calling ``maker``."""
+    """What the real machine would have made by calling ``maker``.
+
+    ``shared`` says that something else may have it already, ``built`` that it was given a state.
+    """
 
     maker: tuple[str, str] | None = None
     state: dict[str, Any] = field(default_factory=dict)
+    shared: bool = False
+    built: bool = False
 
 
 OPAQUE: Final = Object()

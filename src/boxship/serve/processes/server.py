@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import shutil
 import socket
 import tempfile
@@ -18,6 +19,8 @@ from boxship.serve.processes.supervisor import Supervisor
 
 logger = logging.getLogger("boxship.serve")
 
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 (files in it are made by tempfile)
+
 _LAST_WORDS_BYTES = 4096
 """Kubernetes reads no more of a termination message."""
 
@@ -31,6 +34,7 @@ def serve(project: Project, warnings: Sequence[str]) -> int:
     logs.log(logger, logging.INFO, "listening", url=f"http://{_reachable(host)}:{port}")
     for warning in warnings:
         logger.warning(warning)
+    have_temporary_folder()
     folder = Path(tempfile.mkdtemp(prefix="boxship-metrics-"))
     try:
         outcome = asyncio.run(_supervised(project, sock, folder))
@@ -41,6 +45,24 @@ def serve(project: Project, warnings: Sequence[str]) -> int:
         leave_last_words(outcome.message, Path(contract.TERMINATION_LOG))
         raise BoxshipError(outcome.message, exit_code=outcome.exit_code)
     return outcome.exit_code
+
+
+def have_temporary_folder() -> None:
+    """See that this process and its children have a place for temporary files.
+
+    Where the root is read-only and nothing is mounted, as in ``docker run --read-only``, it is
+    shared memory. Raises ``BoxshipError`` where there is none at all.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        if not os.access(_SHARED_MEMORY, os.W_OK | os.X_OK):
+            raise BoxshipError(
+                "Expected a folder for temporary files that can be written, found none in "
+                f"$TMPDIR, /tmp, /var/tmp or {_SHARED_MEMORY}.",
+                tip="Mount one: docker run --tmpfs /tmp, or an emptyDir at /tmp in Kubernetes.",
+            ) from error
+        os.environ["TMPDIR"] = tempfile.tempdir = _SHARED_MEMORY
 
 
 async def _supervised(project: Project, sock: socket.socket, folder: Path) -> Outcome:
