@@ -20,12 +20,18 @@ def test_no_lock_is_an_empty_one(tmp_path: Path) -> None:
     location=st.text(min_size=1),
     size=st.integers(0, 2**62),
     trusted=st.booleans(),
+    needs=st.lists(st.text()).map(tuple),
 )
 def test_what_is_written_is_read(
-    location: str, size: int, *, trusted: bool, tmp_path_factory: pytest.TempPathFactory
+    location: str,
+    size: int,
+    *,
+    trusted: bool,
+    needs: tuple[str, ...],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("lock")
-    wanted = Lock(LockedModel(location, DIGEST, size, trusted))
+    wanted = Lock(LockedModel(location, DIGEST, size, trusted, needs))
     assert lock.write(folder, wanted) == folder / "boxship.lock"
     assert lock.read(folder) == wanted
     assert [one.name for one in folder.iterdir()] == ["boxship.lock"]

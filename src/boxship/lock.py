@@ -21,13 +21,15 @@ class LockedModel:
     """A model as it was when it was locked.
 
     ``location`` is how the project names it. ``trusted`` says that whoever locked it vouches
-    for every name in its pickle: for these bytes, and no others.
+    for every name in its pickle: for these bytes, and no others. ``needs`` are the requirements
+    that serve it by itself, where it is not here to be asked.
     """
 
     location: str
     digest: str
     size: int
     trusted: bool = False
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,11 +122,20 @@ def _record(of: type[Record], table: Any, where: str) -> Record | None:
     if (
         not isinstance(table, dict)
         or not set(needed) <= table.keys() <= kinds.keys()
-        or not all(isinstance(value, kinds[key]) for key, value in table.items())
+        or not all(_fits(value, kinds[key]) for key, value in table.items())
         or not table["digest"].startswith("sha256:")
     ):
         raise UsageError(f"{where}: expected {', '.join(needed)}, found {table!r}.", tip=_AGAIN)
-    return of(**table)
+    values: dict[str, Any] = {
+        key: tuple(one) if isinstance(one, list) else one for key, one in table.items()
+    }
+    return of(**values)
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if kind == tuple[str, ...]:
+        return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return isinstance(value, kind)
 
 
 def _base(table: Any, where: str) -> LockedBase | None:
@@ -194,7 +205,9 @@ def as_text(lock: Lock) -> str:
 
 def _table(name: str, values: Mapping[str, Any]) -> str:
     lines = [
-        f"{_key(key)} = {_value(value)}\n" for key, value in values.items() if value is not False
+        f"{_key(key)} = {_value(value)}\n"
+        for key, value in values.items()
+        if value is not False and value != ()
     ]
     return f"\n[{name}]\n{''.join(lines)}"
 
@@ -208,7 +221,7 @@ def _key(text: str) -> str:
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return f"[{', '.join(_quoted(one) for one in value)}]"
     if isinstance(value, bool):
         return str(value).lower()

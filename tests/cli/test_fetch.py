@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support import models
 from support.stores import S3, let_find, s3_server
 
 from boxship.cli import cache, main
@@ -164,16 +165,31 @@ def test_a_container_has_no_layers(
     assert out.endswith("\n0 bytes freed\n")
 
 
-@pytest.mark.usefixtures("s3")
-def test_a_project_is_locked_to_the_bytes_it_has(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("boxship.toml").write_text('model = "s3://models/churn.onnx"\n')
+def test_a_project_is_locked_to_the_bytes_it_has(
+    s3: S3, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    model = models.save_identity(tmp_path, [("x", "FP32", (None, 2))]).read_bytes()
+    s3.put("pixels.onnx", model)
+    Path("boxship.toml").write_text('model = "s3://models/pixels.onnx"\n')
     code, out, _ = ran("lock", "--only", "model", capsys=capsys)
     assert code == 0
-    assert DIGEST in out
+    digest = f"sha256:{hashlib.sha256(model).hexdigest()}"
+    assert digest in out
     written = Path("boxship.lock").read_text()
-    assert f'digest = "{DIGEST}"' in written
+    assert f'digest = "{digest}"' in written
+    # What serves it is known from then on, without the model.
+    assert 'needs = ["boxship[onnx]"]' in written
     assert ran("lock", "--only", "model", capsys=capsys)[0] == 0
     assert Path("boxship.lock").read_text() == written
+
+
+@pytest.mark.usefixtures("s3")
+def test_what_no_server_could_serve_is_not_locked(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("boxship.toml").write_text('model = "s3://models/churn.onnx"\n')
+    code, _, err = ran("lock", "--only", "model", capsys=capsys)
+    assert code == 3
+    assert "is no model that Boxship knows" in err
+    assert not Path("boxship.lock").exists()
 
 
 @pytest.mark.usefixtures("s3")

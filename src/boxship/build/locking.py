@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from boxship.build import base_python, plan, uv
+from boxship.build import base_python, plan, requirements, uv
 from boxship.errors import BuildError
 from boxship.lock import Lock, LockedBase, LockedRequirements
 from boxship.oci.blobs import Blobs
@@ -20,14 +20,14 @@ def lock_image(
     indexes: Sequence[str] = (),
     upgrade: Sequence[str] | None = (),
 ) -> Lock:
-    """``before`` with base image and requirements as they are now.
+    """``before``, which has the model already, with base image and requirements as they are now.
 
     What was locked stays where it still fits, but for the distributions in ``upgrade``; None
     stands for all, and for the base image. Raises ``BoxshipError``.
     """
     platforms = plan.platforms(project)
     base = _base(project, before, platforms, blobs, anew=upgrade is None)
-    wanted = plan.find_requirements(project)
+    wanted = requirements.find(project, before.model)
     old = before.requirements.wheels if before.requirements and upgrade is not None else {}
     wheels = {
         str(platform): uv.resolve(

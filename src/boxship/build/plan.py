@@ -100,7 +100,7 @@ def decide(project: Project, lock: Lock) -> BuildPlan:
             f"{project.folder / FILE_NAME}: expected base image and requirements, found none.",
             tip="Lock them first: boxship lock",
         )
-    found = find_requirements(project)
+    found = requirements.find(project, lock.model)
     _check_fresh(project, lock, found)
     delivered = weights.decide(project, lock.model)
     if lock.model is not None and (delivered.files or delivered.volume):
@@ -139,11 +139,6 @@ def platforms(project: Project) -> tuple[Platform, ...]:
     if not found:
         raise UsageError("[image] platforms: expected at least one, found none.")
     return found
-
-
-def find_requirements(project: Project) -> Requirements:
-    """What is to be installed, however the model gets there."""
-    return requirements.find(project, fetches=project.source is not None)
 
 
 def _check_fresh(project: Project, lock: Lock, found: Requirements) -> None:

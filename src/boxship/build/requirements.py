@@ -11,16 +11,13 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from boxship.artifact import formats, pickles
-from boxship.artifact.formats import Format
+from boxship.build import model_needs
 from boxship.errors import UsageError
+from boxship.lock import LockedModel
 from boxship.project import Project
 
 _OWN = "boxship"
 _INCLUDED = re.compile(r"(?:-r|--requirement|-c|--constraint)[ =]\s*(?P<file>[^\s#]+)")
-# Beside what scikit-learn itself brings along.
-_BOOSTING = ("xgboost", "lightgbm")
-_FRAMES = "sklearn.compose"
 
 
 @dataclass(frozen=True)
@@ -52,20 +49,22 @@ class Requirements:
                 waiting += [file.parent / match["file"] for match in included]
 
 
-def find(project: Project, *, fetches: bool) -> Requirements:
-    """What ``project`` needs; ``fetches`` says that the container brings its model itself.
+def find(project: Project, model: LockedModel | None) -> Requirements:
+    """What ``project`` needs, with its model as it was locked.
 
     Raises ``UsageError`` and ``ModelError``.
     """
-    file = _file(project)
-    extras = {"serve"}
-    lines: list[str] = []
-    if fetches:
-        extras.add("stores")
-    if project.service is None and project.app is None and project.model_path is not None:
-        more, lines = _for_model(Path(project.model_path))
-        extras |= more
-    return Requirements(file, (*_own(extras), *sorted(lines)))
+    needs = {"boxship[serve]"}
+    if project.source is not None:
+        # The container brings its model itself.
+        needs.add("boxship[stores]")
+        needs |= set(model.needs if model else ())
+    elif project.model_path is not None:
+        needs |= set(model_needs.find(project, Path(project.model_path)))
+    asked = [Requirement(one) for one in sorted(needs)]
+    extras = {extra for one in asked if one.name == _OWN for extra in one.extras}
+    lines = [str(one) for one in asked if one.name != _OWN]
+    return Requirements(_file(project), (*_own(extras), *lines))
 
 
 def read(file: Path) -> bytes:
@@ -93,24 +92,6 @@ def _file(project: Project) -> Path | None:
     if pyproject.is_file() and "project" in tomllib.loads(read(pyproject).decode()):
         return pyproject
     return None
-
-
-def _for_model(path: Path) -> tuple[set[str], list[str]]:
-    """What loads the model by itself: of the very minor version that trained it."""
-    if formats.detect(path) is Format.ONNX:
-        return {"onnx"}, []
-    report = pickles.scan(path)
-    modules = {use.module for use in report.globals}
-    lines = [name for name in _BOOSTING if any(_within(module, name) for module in modules)]
-    if report.sklearn_version:
-        major, minor, *_ = report.sklearn_version.split(".")
-        lines.append(f"scikit-learn=={major}.{minor}.*")
-    frames = any(_within(module, _FRAMES) for module in modules)
-    return {"sklearn", "pandas"} if frames else {"sklearn"}, lines
-
-
-def _within(module: str, package: str) -> bool:
-    return module == package or module.startswith(f"{package}.")
 
 
 def _own(extras: set[str]) -> tuple[str, ...]:

@@ -106,18 +106,25 @@ def _before(found: Project) -> Lock:
 def _model(found: Project, arguments: argparse.Namespace) -> LockedModel:
     if found.source is None:
         examined = model_file.examine(Path(str(found.model_path)), expected=found.model_digest)
-        digest, size = examined.digest, examined.size
-    else:
-        with Meter() as meter:
-            fetch = Fetch(
-                cache=Cache(default_folder()),
-                most_bytes=default_limit(),
-                allow_http=arguments.allow_http or found.serve.allow_http,
-                told=meter,
-            )
-            model = fetch(found.source).model
-        digest, size = model.digest, model.size
-    return LockedModel(found.model_location, digest, size, trusted=arguments.trust)
+        # What serves it is asked of the file itself, whenever it matters.
+        return LockedModel(
+            found.model_location, examined.digest, examined.size, trusted=arguments.trust
+        )
+    with Meter() as meter:
+        fetch = Fetch(
+            cache=Cache(default_folder()),
+            most_bytes=default_limit(),
+            allow_http=arguments.allow_http or found.serve.allow_http,
+            told=meter,
+        )
+        model = fetch(found.source).model
+    # Imported late: an image, whose server has this verb too, builds nothing.
+    from boxship.build import model_needs
+
+    needs = model_needs.find(found, model.path)
+    return LockedModel(
+        found.model_location, model.digest, model.size, trusted=arguments.trust, needs=needs
+    )
 
 
 def _image(found: Project, before: Lock, arguments: argparse.Namespace) -> Lock:
