@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
 from boxship.build import bytecode, installed, interpreter, labels, own_wheel, slim, uv
@@ -16,7 +15,7 @@ from boxship.build.layer_cache import LayerCache, Packed
 from boxship.build.plan import PACKAGES, BuildPlan
 from boxship.build.trial import try_imports
 from boxship.lock import LockedWheel
-from boxship.oci.compression import Compression
+from boxship.oci.compression import Compression, recipe
 from boxship.oci.image import Added, Image, Settings, put_together, scratch
 from boxship.oci.layer import Entry, pack
 from boxship.oci.platform import Platform
@@ -186,7 +185,7 @@ class Native:
         assert isinstance(entry.content, Path)  # noqa: S101 (weights are files)
         with entry.content.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        made_of = ("weights", entry.path, digest, self.plan.settings.compression, *_COMPRESSORS)
+        made_of = ("weights", entry.path, digest, recipe(self._compression))
         if found := self.cache.find(*made_of):
             return found
         packed = Packed(
@@ -217,8 +216,7 @@ class Native:
             base.python,
             *base.platforms.values(),
             rules,
-            self.plan.settings.compression,
-            *_COMPRESSORS,
+            recipe(self._compression),
         )
 
     @property
@@ -231,9 +229,6 @@ class Native:
         self.cache.work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.cache.work) as folder:
             yield Path(folder)
-
-
-_COMPRESSORS = (version("deflate"), version("backports.zstd"))
 
 
 def _named(cut: Cut) -> str:

@@ -8,6 +8,7 @@ which every reader of gzip takes for one stream.
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.metadata import version
 from typing import Literal, Protocol
 
 from boxship.oci.descriptor import LAYER_GZIP, LAYER_ZSTD
@@ -17,8 +18,18 @@ MEDIA_TYPES: dict[Compression, str] = {"gzip": LAYER_GZIP, "zstd": LAYER_ZSTD}
 
 _PIECE = 4 << 20
 _THREADS = 4
-_GZIP_LEVEL = 9
+# 9 takes twice as long as 7, for a quarter of a percent of onnxruntime and numpy.
+_GZIP_LEVEL = 7
 _ZSTD_LEVEL = 10
+
+
+def recipe(compression: Compression) -> str:
+    """All that decides about the bytes of a layer, beside those that go into it."""
+    package, level = {
+        "gzip": ("deflate", _GZIP_LEVEL),
+        "zstd": ("backports.zstd", _ZSTD_LEVEL),
+    }[compression]
+    return f"{package} {version(package)}, level {level}, pieces of {_PIECE}"
 
 
 class Sink(Protocol):
