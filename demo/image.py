@@ -22,7 +22,7 @@ from boxship.errors import ImageError
 from boxship.oci import engine as engines, layout
 
 FOLDER = Path(__file__).resolve().parent.parent / ".demo" / "image"
-ROW = {"feature_1": 1.0, "feature_2": 0.0}
+ROW = {"feature_1": 0.15, "feature_2": 0.1}
 READY_WITHIN_S = 60.0
 ASK = """
 import sys, urllib.request as u

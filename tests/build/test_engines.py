@@ -204,3 +204,22 @@ def test_an_application_of_ones_own(
         assert right(running.ask("/predict", json.dumps(ROW)), churn)
         assert running.ask("/health") == '{"status":"ok"}'
         assert running.stop() == 0
+
+
+DEMO = Path(__file__).resolve().parents[2] / "demo" / "image.py"
+
+
+@pytest.mark.parametrize("engine", [True, False], ids=["an engine", "no engine"])
+@pytest.mark.timeout(400)
+def test_the_demo_ends_in_an_answer_or_in_a_verified_layout(
+    parts: Parts, base: str, tmp_path: Path, *, engine: bool
+) -> None:
+    path = parts.environ["PATH"] if engine else str(Path(sys.executable).parent)
+    places = {"PYTHONPATH": str(DEMO.parents[1] / "tests"), "BOXSHIP_CACHE": str(tmp_path)}
+    environ = {**os.environ, **parts.environ, **places, "PATH": path, "BOXSHIP_IMAGE_BASE": base}
+    done = subprocess.run(
+        [sys.executable, DEMO], env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    last = done.stdout.splitlines()[-1]
+    assert ("the model's own answer is" if engine else "verified: every byte of") in last
