@@ -38,6 +38,36 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
         yield server
 
 
+APP = """
+import os
+
+with open(os.environ["MODEL_PATH"], "rb") as file:
+    size = len(file.read())
+
+
+async def app(scope, receive, send):
+    body = str(size).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+"""
+
+
+def test_an_application_finds_its_model_where_it_was_fetched_to(
+    serve: Serve, s3: S3, tmp_path: Path
+) -> None:
+    """It opens MODEL_PATH when it is imported, as tutorials do."""
+    (tmp_path / "own.py").write_text(APP)
+    environ = {
+        **s3.environ,
+        "MODEL_PATH": "s3://models/churn.joblib",
+        "BOXSHIP_CACHE": str(tmp_path / "cache"),
+    }
+    server = serve("own:app", "--drain-delay", "0", environ=environ)
+    server.wait_until_ready()
+    cached = next((tmp_path / "cache").rglob("churn.joblib"))
+    assert int(server.client.get("/").text) == cached.stat().st_size
+
+
 def test_a_model_in_a_store(serve: Serve, s3: S3, tmp_path: Path) -> None:
     """Answers as from a file, says what runs, and is fetched once."""
     environ = {

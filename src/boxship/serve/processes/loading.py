@@ -4,6 +4,7 @@ What only some kinds of model need is imported where it is needed: a start is mo
 """
 
 import logging
+import os
 import platform
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from boxship import contract
 from boxship.artifact import formats, model_file
 from boxship.errors import RequestError
 from boxship.project import Project
@@ -98,6 +100,9 @@ class Loading:
         if target is not None:
             from boxship.runtimes.service import importing
 
+            if self._project.model_path is not None:
+                # Code that asks for it as containers do is told the file, never an address.
+                os.environ[contract.MODEL_PATH_VARIABLE] = self._project.model_path
             found = importing.import_target(target, self._project.search_path)
             if importing.kind_of(found) == "asgi":
                 return self._hosted(found)
