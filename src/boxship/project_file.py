@@ -25,11 +25,11 @@ def find(folder: Path) -> ProjectFile:
     folder = folder.resolve()
     file = folder / FILE_NAME
     if file.is_file():
-        return ProjectFile(folder, _read(file), str(file))
+        return ProjectFile(folder, read(file), str(file))
     pyproject = folder / "pyproject.toml"
     if pyproject.is_file():
         source = f"{pyproject} [tool.boxship]"
-        tool = _read(pyproject).get("tool", {})
+        tool = read(pyproject).get("tool", {})
         table = tool.get("boxship", {}) if isinstance(tool, dict) else {}
         if not isinstance(table, dict):
             raise UsageError(f"{source}: expected a table, found {table!r}")
@@ -37,8 +37,11 @@ def find(folder: Path) -> ProjectFile:
     return ProjectFile(folder)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read(file: Path) -> dict[str, Any]:
+    """A TOML file. Raises ``UsageError``."""
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{file}: expected valid TOML, found an error: {error}") from None

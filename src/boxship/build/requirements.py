@@ -2,8 +2,6 @@
 
 import hashlib
 import importlib.metadata
-import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +9,14 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from boxship.build import model_needs
+from boxship import project_file
+from boxship.build import model_needs, requirement_lines
+from boxship.build.requirement_lines import Line
 from boxship.errors import UsageError
 from boxship.lock import LockedModel
 from boxship.project import Project
 
 _OWN = "boxship"
-_INCLUDED = re.compile(r"(?:-r|--requirement|-c|--constraint)[ =]\s*(?P<file>[^\s#]+)")
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,11 @@ class Requirements:
     file: Path | None
     lines: tuple[str, ...]
 
+    @property
+    def written(self) -> tuple[Line, ...]:
+        """The lines of the user's file and of those that it includes. Raises ``UsageError``."""
+        return requirement_lines.read(self.file) if self.file else ()
+
     def digest(self, *context: str) -> str:
         """Of everything that is asked for; ``context`` is what else a lock depends on."""
         taken = hashlib.sha256()
@@ -35,18 +39,12 @@ class Requirements:
         return f"sha256:{taken.hexdigest()}"
 
     def _contents(self) -> Iterator[bytes]:
-        """The user's file and those that it includes, once each."""
-        waiting, seen = [self.file] if self.file else [], set[Path]()
-        while waiting:
-            file = waiting.pop().resolve()
-            if file in seen:
-                continue
-            seen.add(file)
-            data = read(file)
-            yield data
-            if file.suffix != ".toml":
-                included = _INCLUDED.finditer(data.decode(errors="replace"))
-                waiting += [file.parent / match["file"] for match in included]
+        """What the user's file asks for, in such a way that a comment changes nothing."""
+        if self.file is not None and self.file.suffix == ".toml":
+            # uv takes more from it than what the project depends on.
+            yield requirement_lines.content(self.file)
+        else:
+            yield from (f"{'-c ' * line.limits}{line.text}".encode() for line in self.written)
 
 
 def find(project: Project, model: LockedModel | None) -> Requirements:
@@ -67,14 +65,6 @@ def find(project: Project, model: LockedModel | None) -> Requirements:
     return Requirements(_file(project), (*_own(extras), *lines))
 
 
-def read(file: Path) -> bytes:
-    """A requirements file. Raises ``UsageError``."""
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{file}: expected requirements, found: {error.strerror}.") from None
-
-
 def _file(project: Project) -> Path | None:
     """The file that the project names, else the usual ones where they are there."""
     if project.image.requirements:
@@ -89,7 +79,7 @@ def _file(project: Project) -> Path | None:
     if usual.is_file():
         return usual
     pyproject = project.folder / "pyproject.toml"
-    if pyproject.is_file() and "project" in tomllib.loads(read(pyproject).decode()):
+    if pyproject.is_file() and "project" in project_file.read(pyproject):
         return pyproject
     return None
 

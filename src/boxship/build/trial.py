@@ -1,5 +1,6 @@
 """A look at what was built: the image's own packages are imported once, out of its own layers."""
 
+import contextlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,20 +56,16 @@ def try_imports(
 
 def _asked_for(plan: BuildPlan) -> set[str]:
     """The distributions that a requirement names, not those that come along."""
-    lines = list(plan.requirements.lines)
-    file = plan.requirements.file
-    if file is not None and file.suffix != ".toml":
-        lines += file.read_text(encoding="utf-8", errors="replace").splitlines()
+    written = (line.text for line in plan.requirements.written if not line.limits)
     # A wheel of the user's own is named by its path.
     locked = plan.locked.wheels.values()
     found: set[str] = {
         canonicalize_name(one.name) for wheels in locked for one in wheels if one.place
     }
-    for line in lines:
-        try:
-            found.add(canonicalize_name(Requirement(line.partition("#")[0].strip()).name))
-        except InvalidRequirement:
-            continue
+    for line in (*plan.requirements.lines, *written):
+        # Options such as --hash follow what is asked for; a line may be an option by itself.
+        with contextlib.suppress(InvalidRequirement):
+            found.add(canonicalize_name(Requirement(line.partition(" --")[0]).name))
     return found
 
 

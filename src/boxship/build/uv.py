@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 from boxship import process
 from boxship.build import wheel_tags
-from boxship.build.requirements import Requirements, read
+from boxship.build.requirements import Requirements
 from boxship.errors import BuildError
 from boxship.lock import LockedBase, LockedWheel
 from boxship.oci.platform import Platform
@@ -22,7 +22,7 @@ from boxship.oci.platform import Platform
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 # What uv has names for; a newer libc runs what was made for an older one.
 _GLIBCS = (17, 28, *range(31, 41))
-_INDEX = re.compile(r"(?P<option>-i|--index-url|--extra-index-url)[ =]\s*(?P<url>\S+)")
+_INDEX = re.compile(r"(?P<option>-i|--index-url|--extra-index-url)(?:\s*=\s*|\s+)(?P<url>\S+)")
 _OPTIONS = {"-i": "index-url"}
 _PASSWORD = re.compile(r"(?P<scheme>[a-z+]+://)[^/@\s]+@")
 _LONGEST = 25
@@ -108,10 +108,8 @@ def install(
 
 def own_indexes(requirements: Requirements) -> list[tuple[str, str]]:
     """The indexes that the user's requirements name: the option, and the address with it."""
-    if requirements.file is None or requirements.file.suffix == ".toml":
-        return []
-    text = read(requirements.file).decode(errors="replace")
-    found = (_INDEX.match(line.strip()) for line in text.splitlines())
+    # Of what only limits the others, uv takes no index.
+    found = (_INDEX.match(line.text) for line in requirements.written if not line.limits)
     return [(_OPTIONS.get(one["option"], one["option"][2:]), one["url"]) for one in found if one]
 
 
