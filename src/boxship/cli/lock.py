@@ -80,7 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
             tip='Name it in boxship.toml: model = "…"',
         )
     if arguments.only != "image":
-        whole = replace(whole, model=_model(found, arguments) if found.model_location else None)
+        model = _model(found, arguments) if found.model_location else None
+        whole = replace(whole, model=_vouched(model, whole.model) if model else None)
     if arguments.only != "model":
         whole = _image(found, whole, arguments)
     try:
@@ -125,6 +126,21 @@ def _model(found: Project, arguments: argparse.Namespace) -> LockedModel:
     return LockedModel(
         found.model_location, model.digest, model.size, trusted=arguments.trust, needs=needs
     )
+
+
+def _vouched(model: LockedModel, before: LockedModel | None) -> LockedModel:
+    """Who vouched for these very bytes once need not do it again."""
+    if model.trusted or before is None or not before.trusted:
+        return model
+    if model.digest == before.digest:
+        return replace(model, trusted=True)
+    print(
+        f"boxship: {model.location}: expected the bytes that --trust vouched for, "
+        f"{before.digest}, found {model.digest}; they are not trusted. To vouch for these too: "
+        "boxship lock --trust",
+        file=sys.stderr,
+    )
+    return model
 
 
 def _image(found: Project, before: Lock, arguments: argparse.Namespace) -> Lock:
