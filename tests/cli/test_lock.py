@@ -8,6 +8,8 @@ from support import models
 from boxship import lock
 from boxship.cli import main
 
+TIP = "boxship lock --only model"
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -45,3 +47,21 @@ def test_other_bytes_are_not_trusted_and_that_is_said(
     assert err.endswith("To vouch for these too: boxship lock --trust\n")
     assert main.main(["lock", "--only", "model"]) == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("served", "only", "tipped"),
+    [
+        ('model = "churn.onnx"', [], True),
+        ('model = "churn.onnx"', ["--only", "image"], False),
+        ('app = "app:app"', [], False),
+    ],
+)
+def test_a_model_that_could_be_locked_alone(
+    folder: Path, capsys: pytest.CaptureFixture[str], served: str, only: list[str], *, tipped: bool
+) -> None:
+    (folder / "boxship.toml").write_text(f'{served}\n[image]\nplatforms = ["Linux"]\n')
+    assert main.main(["lock", *only]) == 2
+    err = capsys.readouterr().err
+    assert "expected a platform" in err
+    assert (TIP in err) == tipped

@@ -163,7 +163,7 @@ def _image(found: Project, before: Lock, arguments: argparse.Namespace) -> Lock:
                 upgrade=None if "" in names else names,
             )
     except BoxshipError as error:
-        if not error.tip:
+        if not error.tip and found.model_location and arguments.only is None:
             error.tip = "To lock the model alone: boxship lock --only model"
         raise
 
