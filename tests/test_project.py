@@ -70,6 +70,7 @@ def test_a_whole_project() -> None:
         code=("src",),
         trust=("churn.features",),
         golden=GoldenRequest({"age": 30, "income": None}, {"score": 0.25}, 0.001),
+        written=(folder / "boxship.toml",),
         serve=ServeSettings(port=9001, workers=3, access_log=True, max_body_size=5_000_000),
     )
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,8 +38,8 @@ def read(value: object, beside: Path, folder: Path, problems: list[str]) -> Gold
     if value is not None and not isinstance(value, str):
         problems.append(f"golden: expected a file's name or a table, found {value!r}")
         return None
-    path = (folder / value).resolve() if isinstance(value, str) else beside / FILE_NAME
-    if value is None and not path.is_file():
+    path = file(value, beside, folder)
+    if path is None:
         return None
     try:
         content = json.loads(path.read_bytes())
@@ -49,6 +50,15 @@ def read(value: object, beside: Path, folder: Path, problems: list[str]) -> Gold
         problems.append(f"{path}: expected JSON, found an error: {error}")
         return None
     return _checked(content, str(path), problems)
+
+
+def file(value: object, beside: Path, folder: Path) -> Path | None:
+    """The file that ``read`` reads for the same words, if it is one."""
+    if isinstance(value, str):
+        # Where it is named, though it may be a link: an image has it there.
+        return Path(os.path.normpath(folder / value))
+    usual = beside / FILE_NAME
+    return usual if value is None and usual.is_file() else None
 
 
 def _checked(content: object, where: str, problems: list[str]) -> GoldenRequest | None:

@@ -46,7 +46,8 @@ class Project:
     ``model_path`` by itself. ``source`` is where that model is brought from first, and
     ``model_path`` None until it is here; ``model_location`` is how the project names it, credentials left out, and
     ``model_digest`` what its bytes must have, where somebody said so. ``trust`` names modules that a pickle may name;
-    ``trust_all`` loads any pickle.
+    ``trust_all`` loads any pickle. ``written`` are the files of its own
+    that all this was read from.
     """
 
     folder: Path
@@ -63,6 +64,7 @@ class Project:
     trust: tuple[str, ...] = ()
     trust_all: bool = False
     golden: GoldenRequest | None = None
+    written: tuple[Path, ...] = ()
     serve: ServeSettings = field(default_factory=ServeSettings)
     image: ImageSettings = field(default_factory=ImageSettings)
 
@@ -154,6 +156,9 @@ def _resolve(
     model_path = str((folder / model.path).resolve()) if model and model.path else None
     beside = Path(model_path).parent if model_path else folder
     known = golden.read(raw.get("golden"), beside, folder, problems)
+    # What lies beside a model goes where the model goes.
+    own = not model_path or isinstance(raw.get("golden"), str)
+    request = golden.file(raw.get("golden"), beside, folder) if own else None
     name = texts.get("name") or _default_name(texts, model, folder)
     if not _NAME.fullmatch(name):
         where = sources.get("name", "default name")
@@ -188,6 +193,7 @@ def _resolve(
         trust=lists.get("trust", ()),
         trust_all=trust_all or bool(pinned and pinned.trusted),
         golden=known,
+        written=tuple(one for one in (file.path, request) if one),
         serve=serve,
         image=image,
     )

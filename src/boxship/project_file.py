@@ -13,11 +13,15 @@ _NO_FILE = "command line"
 
 @dataclass(frozen=True)
 class ProjectFile:
-    """A project's folder, its settings as they are written, and the file's name for messages."""
+    """A project's folder, its settings as they are written, and the file's name for messages.
+
+    ``path`` is the file itself, where it has settings.
+    """
 
     folder: Path
     table: dict[str, Any] = field(default_factory=dict)
     source: str = _NO_FILE
+    path: Path | None = None
 
 
 def find(folder: Path) -> ProjectFile:
@@ -25,7 +29,7 @@ def find(folder: Path) -> ProjectFile:
     folder = folder.resolve()
     file = folder / FILE_NAME
     if file.is_file():
-        return ProjectFile(folder, read(file), str(file))
+        return ProjectFile(folder, read(file), str(file), file)
     pyproject = folder / "pyproject.toml"
     if pyproject.is_file():
         source = f"{pyproject} [tool.boxship]"
@@ -33,7 +37,7 @@ def find(folder: Path) -> ProjectFile:
         table = tool.get("boxship", {}) if isinstance(tool, dict) else {}
         if not isinstance(table, dict):
             raise UsageError(f"{source}: expected a table, found {table!r}")
-        return ProjectFile(folder, table, source)
+        return ProjectFile(folder, table, source, pyproject if table else None)
     return ProjectFile(folder)
 
 

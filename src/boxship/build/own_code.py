@@ -7,7 +7,6 @@ from pathlib import Path
 from boxship.errors import BuildError, UsageError
 from boxship.oci.layer import Entry
 from boxship.project import Project
-from boxship.project_file import FILE_NAME
 
 FOLDER = "app"
 _NEVER = frozenset({"__pycache__", ".venv", "venv", "node_modules", ".mypy_cache", ".pytest_cache",
@@ -40,9 +39,9 @@ def entries(project: Project) -> tuple[Entry, ...]:
             tip="Leave them out of `code` in boxship.toml, or allow each by its name: [image] "
             "allow = […]",
         )
-    settings = project.folder / FILE_NAME
-    if settings.is_file():
-        found[FILE_NAME] = Entry(f"{FOLDER}/{FILE_NAME}", settings)
+    for file in project.written:
+        path = _inside(file, project)
+        found[path] = Entry(f"{FOLDER}/{path}", file)
     return tuple(found[path] for path in sorted(found))
 
 
@@ -58,6 +57,17 @@ def named(project: Project) -> tuple[str, ...]:
     if (folder / top).is_dir():
         return (top,)
     return (f"{top}.py",) if (folder / f"{top}.py").is_file() else ()
+
+
+def _inside(file: Path, project: Project) -> str:
+    """Where it lies in the project, and in the image too."""
+    if not file.is_relative_to(project.folder):
+        raise UsageError(
+            f"{file}: expected a file in {project.folder}, found one elsewhere, which would not "
+            "be in the image.",
+            tip="Move it into the project, and name it there.",
+        )
+    return file.relative_to(project.folder).as_posix()
 
 
 def _files(path: Path) -> Iterator[Path]:

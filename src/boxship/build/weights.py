@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from boxship import golden
 from boxship.artifact.external_data import external_files
 from boxship.errors import BuildError
 from boxship.image_settings import Weights as WantedWeights
@@ -88,7 +89,7 @@ def _files(path: Path, below: str) -> tuple[Entry, ...]:
         beside = external_files(path)
     except ValueError:
         beside = ()
-    files = [path, *beside, *filter(Path.is_file, [path.parent / "golden.json"])]
+    files = [path, *beside, *filter(Path.is_file, [path.parent / golden.FILE_NAME])]
     return tuple(
         Entry(f"{below}{file.relative_to(path.parent).as_posix()}", file) for file in files
     )
