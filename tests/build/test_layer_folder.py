@@ -83,7 +83,7 @@ def test_a_cache_that_is_only_read_is_used(
 def test_a_layer_goes_with_all_that_speaks_of_it(own: LayerCache) -> None:
     gone, stays = kept(own, "gone"), kept(own, "stays")
     for layers in ([gone], [stays], [gone, stays]):
-        own.once(lambda: None, *(one.blob.digest for one in layers))
+        own.once(lambda: None, *(one.blob.digest for one in layers), of="")
     for layer in (gone, stays):
         root = own.roots / layer.blob.digest.removeprefix("sha256:") / "bin"
         root.mkdir(parents=True)
@@ -101,7 +101,7 @@ def test_a_layer_goes_with_all_that_speaks_of_it(own: LayerCache) -> None:
     ]
     assert (own.find("gone"), own.find("stays")) == (None, Packed(stays))
     assert [len(list(one.iterdir())) for one in (own.marks, own.notes)] == [1, 1]
-    own.once(pytest.fail, stays.blob.digest)
+    own.once(pytest.fail, stays.blob.digest, of="")
 
 
 def test_what_killed_builds_have_left_goes(own: LayerCache) -> None:

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
@@ -56,7 +56,8 @@ def rows(record: Path) -> list[list[str]]:
 
 
 def _distribution(folder: Path, name: str, record: Path, *, slimmed: bool) -> Distribution:
-    kept = [row for row in rows(record) if _stays(folder, row[0], slimmed=slimmed)]
+    found = [[slim.place(row[0]), *row[1:]] for row in rows(record)]
+    kept = [row for row in found if slim.stays(folder, row[0], slimmed=slimmed)]
     path = str(record.relative_to(folder))
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(sorted(kept))
@@ -64,15 +65,6 @@ def _distribution(folder: Path, name: str, record: Path, *, slimmed: bool) -> Di
     return Distribution(
         name, tuple(sorted(files, key=lambda one: one.path)), path, text.getvalue().encode()
     )
-
-
-def _stays(folder: Path, path: str, *, slimmed: bool) -> bool:
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or pure.suffix == ".pyc":
-        return False
-    if slim.is_note(path) or (slimmed and slim.left_out(path)):
-        return False
-    return (folder / path).is_file() and not slim.script(folder, path)
 
 
 def check_conflicts(distributions: Sequence[tuple[str, Sequence[File]]]) -> None:

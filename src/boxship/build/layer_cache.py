@@ -54,9 +54,9 @@ class LayerCache(LayerFolder):
         self.notes.mkdir(parents=True, exist_ok=True)
         write_whole(self._note(made_of), json.dumps(note))
 
-    def once(self, act: Callable[[], None], *digests: str) -> None:
-        """Do ``act`` unless it was done, without an error, with just these blobs before."""
-        mark = self.marks / f"{_key(digests)}.json"
+    def once(self, act: Callable[[], None], *digests: str, of: str) -> None:
+        """Do ``act`` unless it was done, without an error, ``of`` this with just these blobs."""
+        mark = self.marks / f"{_key((*digests, of))}.json"
         if mark.exists():
             return
         act()

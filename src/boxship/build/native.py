@@ -68,6 +68,7 @@ class Native:
             offered = source.platforms()
             digest = next((one.digest for have, one in offered.items() if here.runs(have)), None)
         if digest is None:
+            self.told(f"{locked.name} has no Python for {here}: this machine's compiles modules")
             return interpreter.of_this_machine(locked.python)
         image = source.pinned(digest)
         return interpreter.of_base(locked, image, self.cache.blobs, self.cache.roots)
@@ -94,6 +95,7 @@ class Native:
                 lambda: try_imports(plan, python, layers, self.cache.blobs),
                 digest,
                 *(layer.blob.digest for layer in layers),
+                of=plan.locked.digest,
             )
         settings = Settings(
             environment=plan.environment,
@@ -212,12 +214,8 @@ class Native:
         """What a layer of packages depends on beside its wheels."""
         rules = slim.version() if self.plan.settings.slim else ""
         base = self.plan.base
-        return (
-            base.python,
-            *base.platforms.values(),
-            rules,
-            recipe(self._compression),
-        )
+        compiled_by = base.platforms.get(str(interpreter.here()), "")
+        return (base.python, compiled_by, rules, recipe(self._compression))
 
     @property
     def _compression(self) -> Compression:

@@ -19,15 +19,15 @@ import slim  # type: ignore[import-not-found]  # the file beside this one
 def main() -> None:
     """Prepare one layer of packages."""
     root, folder = Path(sys.argv[1]), Path(sys.argv[2])
+    slimmed = "--keep-all" not in sys.argv
     for record in sorted(folder.glob("*.dist-info/RECORD")):
         with record.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.reader(file) if row]
-        kept = [row for row in rows if _stays(folder, row[0], all_="--keep-all" in sys.argv)]
+            rows = [(slim.place(row[0]), *row[1:]) for row in csv.reader(file) if row]
+        kept = [row for row in rows if slim.stays(folder, row[0], slimmed=slimmed)]
         with record.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(sorted(kept))
-        for row in rows:
-            if row not in kept:
-                (slim.script(folder, row[0]) or folder / row[0]).unlink(missing_ok=True)
+        for path in {row[0] for row in rows} - {row[0] for row in kept} - {""}:
+            (folder / path).unlink(missing_ok=True)
     compileall.compile_dir(
         folder,
         quiet=2,
@@ -35,12 +35,6 @@ def main() -> None:
         prependdir="/",
         invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
     )
-
-
-def _stays(folder: Path, path: str, *, all_: bool) -> bool:
-    if slim.is_note(path) or slim.script(folder, path):
-        return False
-    return all_ or not slim.left_out(path)
 
 
 if __name__ == "__main__":

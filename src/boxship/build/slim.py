@@ -1,4 +1,4 @@
-"""Which files of a package are left out of an image: none is ever changed.
+"""Which files of a package are left out of an image: none is changed, but RECORD names the rest.
 
 Needs nothing of Boxship but the data file beside it: Dockerfiles take both along.
 """
@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 DATA = Path(__file__).with_name("data") / "slim.toml"
 
@@ -41,30 +41,41 @@ def version() -> str:
     return DATA.read_text("utf-8")
 
 
-NOTES = frozenset({"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"})
+_NOTES = frozenset({"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"})
 """What an installer writes of itself, and of this machine."""
-_SCRIPTS = "bin"
+_SCRIPTS = PurePosixPath("bin")
 
 
-def is_note(path: str) -> bool:
-    """Whether a file of a ``dist-info`` folder is an installer's own."""
-    return path.rpartition("/")[0].endswith(".dist-info") and Path(path).name in NOTES
+def place(path: str) -> str:
+    """Where a RECORD's ``path`` lies in the folder of packages; "" where it lies elsewhere.
 
-
-def script(folder: Path, path: str) -> Path | None:
-    """The console script that a RECORD's ``path`` means, if it does; ``folder`` has the packages.
-
-    Its first line names the Python that installed it, which is not the image's. uv writes
-    ``bin/uvicorn``, pip the place that it would have without ``--target``: ``../../bin/uvicorn``.
+    uv writes ``bin/uvicorn``, pip the place without ``--target``: ``../../bin/uvicorn``.
     """
-    parts = Path(path).parts
-    if parts[-2:-1] != (_SCRIPTS,) or not set(parts[:-2]) <= {".."}:
-        return None
-    file = folder / _SCRIPTS / parts[-1]
+    parts = list(PurePosixPath(path).parts)
+    while parts[:1] == [".."]:
+        del parts[0]
+    return "" if ".." in parts or path.startswith("/") else "/".join(parts)
+
+
+def stays(folder: Path, path: str, *, slimmed: bool) -> bool:
+    """Whether the file at ``path`` in the folder of packages goes into the image."""
+    pure = PurePosixPath(path)
+    if not path or pure.suffix == ".pyc":
+        return False
+    if pure.parent.name.endswith(".dist-info") and pure.name in _NOTES:
+        return False
+    if slimmed and left_out(path):
+        return False
+    file = folder / path
     if not file.is_file():
-        return None
+        return False
+    # A script names the Python that installed it, which is not the image's.
+    return pure.parent != _SCRIPTS or not _is_script(file)
+
+
+def _is_script(file: Path) -> bool:
     with file.open("rb") as opened:
-        return file if opened.read(2) == b"#!" else None
+        return opened.read(2) == b"#!"
 
 
 def left_out(path: str) -> str:
