@@ -77,7 +77,12 @@ def test_the_commit_and_where_it_is_from(
     git("add", "churn.onnx", "boxship.toml")
     assert "org.opencontainers.image.revision" not in told(project, cache), "nothing committed"
     git("commit", "--message", "A model")
-    git("remote", "add", "origin", "https://ada:secret@example.org/models/churn.git")
+    git(
+        "remote",
+        "add",
+        "origin",
+        "https://ada:secret@example.org/models/churn.git?private_token=secret",
+    )
     commit = git("rev-parse", "HEAD")
     found = told(project, cache)
     assert found["org.opencontainers.image.revision"] == commit

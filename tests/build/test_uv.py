@@ -131,3 +131,41 @@ def test_an_index_that_the_lock_was_given_is_asked_again(
     assert {"opt/boxship/acme_given.py", "opt/boxship/acme_own.py"} <= inside.keys()
     assert settings["global"]["index-url"] == "https://a.test"
     assert settings["global"]["extra-index-url"].split() == [first.url, address]
+
+
+def test_an_index_without_sizes_is_asked_for_the_file(
+    make_project: MakeProject, cache: LayerCache
+) -> None:
+    """With the login of that index, where it has one."""
+    file, data = make_wheel("acme-heavy", "1.0", {"acme_heavy/__init__.py": "# heavy\n" * 999})
+    with serving_index(Index({file: data}, login="bob:pass-word-1")) as index:
+        address = f"http://bob:pass-word-1@127.0.0.1:{index.port}/simple"
+        lines = f"--extra-index-url {address}\nacme-heavy\n"
+        whole = locked(make_project(MODEL, requirements_txt=lines), cache)
+    assert whole.requirements is not None
+    (wheels,) = whole.requirements.wheels.values()
+    assert [one.size for one in wheels if one.name == "acme-heavy"] == [len(data)]
+
+
+def test_locking_again_asks_the_same_indexes(make_project: MakeProject, cache: LayerCache) -> None:
+    """Else a name of one's own would be taken from the public index, where anybody may have it."""
+    ours = make_wheel("six", "0.5", {"six.py": "OURS = True\n"})
+    with serving_index(Index(dict([ours]))) as index:
+        project = make_project(MODEL, requirements_txt="six\n")
+        first = locked(project, cache, indexes=[index.url])
+        assert names(first)["six"] == "0.5"
+        for upgrade in ((), ("six",), None):
+            again = lock_image(project, first, blobs=cache.blobs, upgrade=upgrade)
+            assert names(again)["six"] == "0.5"
+            assert again.requirements is not None
+            assert again.requirements.indexes == (index.url,)
+
+
+def test_a_wheel_of_ones_own_is_locked_again(make_project: MakeProject, cache: LayerCache) -> None:
+    file, data = make_wheel("acme-own", "1.0", {"acme_own/__init__.py": ""})
+    project = make_project(MODEL, requirements_txt=f"./{file}\n")
+    (project.folder / file).write_bytes(data)
+    first = locked(project, cache)
+    again = lock_image(project, first, blobs=cache.blobs)
+    assert again == first
+    assert "opt/boxship/acme_own/__init__.py" in contents_of(built(project, cache), cache)

@@ -28,6 +28,9 @@ def lock_image(
     platforms = plan.platforms(project)
     base = _base(project, before, platforms, blobs, anew=upgrade is None)
     wanted = requirements.find(project, before.model)
+    # Without the index that a name came from, the usual one would be asked for it.
+    known = before.requirements.indexes if before.requirements else ()
+    indexes = [*indexes, *(url for url in known if url not in uv.index_urls(wanted, indexes))]
     old = before.requirements.wheels if before.requirements and upgrade is not None else {}
     wheels = {
         str(platform): uv.resolve(

@@ -12,7 +12,7 @@ from boxship.build import labels, own_code, requirements, weights
 from boxship.build.cut import Cut, cut
 from boxship.build.requirements import Requirements
 from boxship.build.weights import Weights
-from boxship.errors import UsageError
+from boxship.errors import DigestError, UsageError
 from boxship.image_settings import ImageSettings
 from boxship.lock import FILE_NAME, Lock, LockedBase, LockedModel, LockedRequirements, as_text
 from boxship.oci import platform
@@ -105,7 +105,11 @@ def decide(project: Project, lock: Lock) -> BuildPlan:
     delivered = weights.decide(project, lock.model)
     if lock.model is not None and (delivered.files or delivered.volume):
         # Other bytes would go in, and never be served.
-        model_file.examine(Path(str(project.model_path)), expected=lock.model.digest)
+        try:
+            model_file.examine(Path(str(project.model_path)), expected=lock.model.digest)
+        except DigestError as error:
+            error.tip = "It is another model than the one in boxship.lock. If you meant it to be: boxship lock"
+            raise
     model = lock.model
     if model is not None and delivered.delivery != "fetch":
         model = LockedModel(delivered.location, model.digest, model.size, trusted=model.trusted)
@@ -151,7 +155,10 @@ def _check_fresh(project: Project, lock: Lock, found: Requirements) -> None:
         raise UsageError(f"{where}: expected the base {named!r}, found {base.name!r}.", tip=_STALE)
     for one in platforms(project):
         if str(one) not in base.platforms or str(one) not in locked.wheels:
-            raise UsageError(f"{where}: expected {one}, found it not locked.", tip=_STALE)
+            raise UsageError(
+                f"{where}: expected {one}, found it not locked.",
+                tip='Name it under [image] in boxship.toml, platforms = ["…"]. ' + _STALE,
+            )
     if found.digest(base.python, base.glibc) != locked.digest:
         raise UsageError(
             f"{where}: expected the lock of the requirements as they are, found that of others.",

@@ -49,8 +49,8 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def _without_login(address: str) -> str:
-    """A URL without user and password, which would be in every image. Others have none."""
+    """A URL without what lets one in, which would be in every image: login and query."""
     parts = urlsplit(address)
     if not parts.scheme:
         return address
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -13,8 +13,9 @@ from packaging.tags import Tag
 from packaging.utils import canonicalize_name
 
 from boxship import process
-from boxship.build import wheel_tags
+from boxship.build import wheel_sizes, wheel_tags
 from boxship.build.requirements import Requirements
+from boxship.build.wheel_sizes import Sizes
 from boxship.errors import BuildError
 from boxship.lock import LockedBase, LockedWheel
 from boxship.oci.platform import Platform
@@ -23,6 +24,7 @@ _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 # What uv has names for; a newer libc runs what was made for an older one.
 _GLIBCS = (17, 28, *range(31, 41))
 _INDEX = re.compile(r"(?P<option>-i|--index-url|--extra-index-url)(?:\s*=\s*|\s+)(?P<url>\S+)")
+_PIN = re.compile(r"[\w.-]+==")
 _OPTIONS = {"-i": "index-url"}
 _PASSWORD = re.compile(r"(?P<scheme>[a-z+]+://)[^/@\s]+@")
 _LONGEST = 25
@@ -69,16 +71,23 @@ def resolve(
             # In two steps: uv prefers what its output names already, in that very form alone.
             preferred = Path(temporary) / "preferred.txt"
             newer = {canonicalize_name(one) for one in upgrade}
-            kept = [one for one in before if canonicalize_name(one.name) not in newer]
+            kept = [
+                one for one in before if not one.place and canonicalize_name(one.name) not in newer
+            ]
             lines = [f"{one.name}=={one.version}" for one in kept]
             preferred.write_text("\n".join(lines), encoding="utf-8")
             _run([*argv, *files, "--no-annotate", "--output-file", str(preferred)], folder)
+            # A wheel of the user's own is named by its path, which limits nothing.
+            pins = [line for line in preferred.read_text().splitlines() if _PIN.match(line)]
+            preferred.write_text("\n".join(pins), encoding="utf-8")
             files.append(f"--constraint={preferred}")
         _run([*argv, *files, "--format", "pylock.toml", "--output-file", str(output)], folder)
         found = tomllib.loads(output.read_text(encoding="utf-8"))
         known = wheel_tags.ranks(_MACHINES[platform.architecture], base.python, base.glibc)
+        ask = wheel_sizes.Sizes(url for _, url in all_indexes(requirements, indexes))
         return tuple(
-            _wheel(package, output.parent, folder, known) for package in found.get("packages") or ()
+            _wheel(package, output.parent, folder, known, ask)
+            for package in found.get("packages") or ()
         )
 
 
@@ -133,7 +142,7 @@ def index_urls(requirements: Requirements, given: Sequence[str]) -> tuple[str, .
 
 
 def _wheel(
-    package: dict[str, Any], beside: Path, folder: Path, known: dict[Tag, int]
+    package: dict[str, Any], beside: Path, folder: Path, known: dict[Tag, int], ask: Sizes
 ) -> LockedWheel:
     """The best wheel of a package; uv names paths from ``beside``, the lock from ``folder``."""
     name, version = str(package.get("name")), str(package.get("version", ""))
@@ -153,7 +162,7 @@ def _wheel(
     elif archive is not None:
         place = without_credentials(url)
     digest = f"sha256:{wheel['hashes']['sha256']}"
-    size = wheel.get("size") or ((folder / place).stat().st_size if path else 0)
+    size = wheel.get("size") or ((folder / place).stat().st_size if path else ask(url))
     return LockedWheel(name, version or file.split("-")[1], file, digest, int(size), place)
 
 
