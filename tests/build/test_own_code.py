@@ -6,9 +6,10 @@ import pytest
 from support.images import MakeProject, planned
 
 from boxship import project
-from boxship.build import own_code
+from boxship.build import own_code, own_module, requirements
 from boxship.build.layer_cache import LayerCache
-from boxship.errors import UsageError
+from boxship.errors import BuildError, UsageError
+from boxship.lock import LockedRequirements, LockedWheel
 from boxship.project import Project
 
 MODEL = 'model = "churn.onnx"\n'
@@ -17,6 +18,13 @@ GOLDEN = '{"inputs": {}, "outputs": {}}'
 
 def shipped(found: Project) -> list[str]:
     return [entry.path for entry in own_code.entries(found)]
+
+
+def checked(found: Project, *wheels: LockedWheel) -> None:
+    """Look for its module as a plan does, with these locked."""
+    paths = [path.removeprefix("app/") for path in shipped(found)]
+    locked = LockedRequirements("sha256:", wheels={"linux/amd64": wheels})
+    own_module.check(found, paths, requirements.find(found, None), locked)
 
 
 def in_pyproject(found: Project, settings: str) -> Project:
@@ -76,3 +84,91 @@ def test_a_golden_request_outside_of_the_project(make_project: MakeProject) -> N
     found = make_project(f'{MODEL}golden = "../golden.json"\n')
     with pytest.raises(UsageError, match=r"golden\.json: expected a file in .*project, found one"):
         own_code.entries(found)
+
+
+@pytest.mark.parametrize("name", ["../lib", "src/../../lib", "{absolute}"])
+def test_code_outside_of_the_project(make_project: MakeProject, name: str) -> None:
+    lib = make_project(MODEL, **{"../lib__a_py": ""}).folder / "src"
+    lib.mkdir()
+    found = make_project(f'{MODEL}code = ["{name.format(absolute=lib)}"]\n')
+    with pytest.raises(UsageError, match=r"code: expected paths in .*project, found '"):
+        own_code.entries(found)
+
+
+def test_code_lies_where_its_name_leads(make_project: MakeProject) -> None:
+    files = {"src__a_py": "", "boxship.lock": "version = 1\n"}
+    assert shipped(make_project(f'{MODEL}code = ["./lib/../src/"]\n', **files)) == [
+        "app/boxship.toml",
+        "app/src/a.py",
+    ]
+    whole = shipped(make_project(f'{MODEL}code = ["."]\n'))
+    assert "app/src/a.py" in whole
+    assert "app/boxship.lock" not in whole, "the image has its own"
+
+
+@pytest.mark.parametrize("allowed", ["src/.aws", "./src/.aws/"])
+def test_a_folder_that_is_allowed_is_shipped_whole(make_project: MakeProject, allowed: str) -> None:
+    files = {"src__.aws__credentials": "", "src__.aws__config": "", "src__.env": ""}
+    settings = f'{MODEL}code = ["src"]\n[image]\nallow = ["{allowed}"]\n'
+    with pytest.raises(BuildError, match=r"found: src/\.env\."):
+        own_code.entries(make_project(settings, **files))
+    settings = settings.replace("allow = [", 'allow = ["src/.env", ')
+    assert [path for path in shipped(make_project(settings)) if ".aws" in path] == [
+        "app/src/.aws/config",
+        "app/src/.aws/credentials",
+    ]
+
+
+def test_links_to_folders_above_end_somewhere(make_project: MakeProject) -> None:
+    found = make_project(f'{MODEL}code = ["a"]\n', a__one_py="", b__two_py="", c__three_py="")
+    for link, target in (("a/up", ".."), ("a/self", "."), ("a/b", "../b"), ("b/a", "../a"),
+                         ("a/gone", "nowhere"), ("a/c", "../c")):  # fmt: skip
+        (found.folder / link).symlink_to(target)
+    assert shipped(found) == ["app/a/b/two.py", "app/a/c/three.py", "app/a/one.py",
+                              "app/boxship.toml"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "files", "tip"),
+    [
+        ("", {"src__mypkg__api_py": ""}, 'Name it in boxship.toml: code = ["src/mypkg"]'),
+        ("", {"src__mypkg__api_py": "", "requirements_txt": "click\n"}, 'code = ["src/mypkg"]'),
+        ("", {"src__mypkg_py": "", "requirements_txt": "-c a.txt\n", "a_txt": ""}, "Name it in"),
+        ("", {}, "Name what has it: a folder"),
+        ('code = ["lib"]\n', {"mypkg__api_py": "", "lib__a_py": ""}, "Name what has it: a folder"),
+        ('code = ["lib"]\n', {"lib__mypkg.txt": ""}, "Name what has it: a folder"),
+    ],
+)
+def test_a_module_that_no_image_would_have(
+    make_project: MakeProject, more: str, files: dict[str, str], tip: str
+) -> None:
+    found = make_project(f'app = "mypkg.api:app"\n{more}', **files)
+    with pytest.raises(UsageError, match=r"mypkg\.api:app: expected the module 'mypkg'") as caught:
+        checked(found)
+    assert tip in caught.value.tip
+
+
+@pytest.mark.parametrize(
+    ("more", "files", "wheels"),
+    [
+        ("", {"mypkg__api_py": ""}, []),
+        ("", {"mypkg_py": ""}, []),
+        ('code = ["./lib/../src/"]\n', {"src__mypkg__api_py": ""}, []),
+        ('code = ["src"]\n', {"src__mypkg__api_py": ""}, []),
+        ('code = ["src/mypkg"]\n', {"src__mypkg__api_py": ""}, []),
+        ('code = ["mypkg/api.py"]\n', {"mypkg__api_py": ""}, []),
+        ('code = ["src/mypkg.so"]\n', {"src__mypkg.so": ""}, []),
+        ("", {"requirements_txt": "acme-mypkg\n"}, []),
+        ("", {"src__mypkg__api_py": ""}, [LockedWheel("MyPkg", "1", "m.whl", "sha256:", 1)]),
+        ("", {"src__mypkg__api_py": ""}, [LockedWheel("acme", "1", "a.whl", "sha256:", 1, "a.whl")]),
+    ],
+)  # fmt: skip
+def test_a_module_that_an_image_has_or_may_have(
+    make_project: MakeProject, more: str, files: dict[str, str], wheels: list[LockedWheel]
+) -> None:
+    checked(make_project(f'app = "mypkg.api:app"\n{more}', **files), *wheels)
+
+
+def test_a_plan_without_its_module_is_none(make_project: MakeProject, cache: LayerCache) -> None:
+    with pytest.raises(UsageError, match="expected the module 'mypkg'"):
+        planned(make_project('app = "mypkg.api:app"\n'), cache)

@@ -1,47 +1,44 @@
 """The user's own files that go into an image: their modules, settings, and nothing secret."""
 
-import re
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from boxship import lock
+from boxship.build import code_files
+from boxship.build.code_files import Found
 from boxship.errors import BuildError, UsageError
 from boxship.oci.layer import Entry
 from boxship.project import Project
 
 FOLDER = "app"
-_NEVER = frozenset({"__pycache__", ".venv", "venv", "node_modules", ".mypy_cache", ".pytest_cache",
-                    ".ruff_cache", ".ipynb_checkpoints", ".DS_Store"})  # fmt: skip
-_SECRET = re.compile(
-    r"\.env(\..+)?|.*\.(pem|key|p12|pfx|keystore|jks)|id_(rsa|dsa|ecdsa|ed25519)(\.pub)?"
-    r"|\.git|\.netrc|\.pypirc|\.npmrc|\.aws|\.ssh|\.docker|\.kube|\.htpasswd|credentials(\.json)?"
-)
-_EXAMPLES = re.compile(r".*\.(example|sample|template)")
 
 
 def entries(project: Project) -> tuple[Entry, ...]:
     """The files of the project that are shipped, under ``app/``.
 
-    Raises ``UsageError`` where one is missing, and ``BuildError`` with every file that looks like a
-    secret and that the project does not allow by its name.
+    Raises ``UsageError`` where one is missing or elsewhere, and ``BuildError`` with every file that
+    looks like a secret and that the project does not allow by its name.
     """
     found: dict[str, Entry] = {}
     secrets: list[str] = []
-    for name in named(project):
-        for file in _files(project.folder / name):
-            path = file.relative_to(project.folder).as_posix()
-            if _is_secret(file, project):
-                secrets.append(path)
-            else:
-                found[path] = Entry(f"{FOLDER}/{path}", file, executable=_executable(file))
+    for file in _files(project):
+        path = _inside(file.path, project)
+        if file.secret:
+            secrets.append(path)
+        else:
+            found[path] = Entry(f"{FOLDER}/{path}", file.path, executable=_executable(file.path))
     if secrets:
         raise BuildError(
             f"Expected no secrets among the files to ship, found: {', '.join(sorted(secrets))}.",
             tip="Leave them out of `code` in boxship.toml, or allow each by its name: [image] "
             "allow = […]",
         )
-    for file in project.written:
-        path = _inside(file, project)
-        found[path] = Entry(f"{FOLDER}/{path}", file)
+    for written in project.written:
+        path = _inside(written, project)
+        found[path] = Entry(f"{FOLDER}/{path}", written)
+    # The image has a lock of its own there.
+    found.pop(lock.FILE_NAME, None)
     return tuple(found[path] for path in sorted(found))
 
 
@@ -59,6 +56,29 @@ def named(project: Project) -> tuple[str, ...]:
     return (f"{top}.py",) if (folder / f"{top}.py").is_file() else ()
 
 
+def _files(project: Project) -> Iterator[Found]:
+    allowed = {_normal(project.folder / name) for name in project.image.allow}
+    for name in named(project):
+        path = _normal(project.folder / name)
+        if Path(name).is_absolute() or not path.is_relative_to(project.folder):
+            raise UsageError(
+                f"code: expected paths in {project.folder}, found {name!r}, which an image does "
+                "not have.",
+                tip="Move it into the project, or make it a package that the requirements name.",
+            )
+        if not path.exists():
+            raise UsageError(
+                f"{path}: expected code to ship, found nothing there.",
+                tip="Mend `code` in boxship.toml.",
+            )
+        yield from code_files.find(path, allowed)
+
+
+def _normal(path: Path) -> Path:
+    """Links stay: an image has a file where it is named."""
+    return Path(os.path.normpath(path))
+
+
 def _inside(file: Path, project: Project) -> str:
     """Where it lies in the project, and in the image too."""
     if not file.is_relative_to(project.folder):
@@ -68,30 +88,6 @@ def _inside(file: Path, project: Project) -> str:
             tip="Move it into the project, and name it there.",
         )
     return file.relative_to(project.folder).as_posix()
-
-
-def _files(path: Path) -> Iterator[Path]:
-    if path.is_file():
-        yield path
-        return
-    if not path.is_dir():
-        raise UsageError(
-            f"{path}: expected code to ship, found nothing there.",
-            tip="Mend `code` in boxship.toml.",
-        )
-    for entry in sorted(path.iterdir()):
-        if entry.name in _NEVER or entry.suffix == ".pyc":
-            continue
-        if entry.is_dir() and not _SECRET.fullmatch(entry.name):
-            yield from _files(entry)
-        elif entry.exists():
-            yield entry
-
-
-def _is_secret(file: Path, project: Project) -> bool:
-    if not _SECRET.fullmatch(file.name) or _EXAMPLES.fullmatch(file.name):
-        return False
-    return file.relative_to(project.folder).as_posix() not in project.image.allow
 
 
 def _executable(file: Path) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from boxship import contract
 from boxship.artifact import model_file
-from boxship.build import labels, own_code, requirements, weights
+from boxship.build import labels, own_code, own_module, requirements, weights
 from boxship.build.cut import Cut, cut
 from boxship.build.requirements import Requirements
 from boxship.build.weights import Weights
@@ -113,6 +113,9 @@ def decide(project: Project, lock: Lock) -> BuildPlan:
     model = lock.model
     if model is not None and delivered.delivery != "fetch":
         model = LockedModel(delivered.location, model.digest, model.size, trusted=model.trusted)
+    code = own_code.entries(project)
+    shipped = [entry.path.removeprefix(f"{own_code.FOLDER}/") for entry in code]
+    own_module.check(project, shipped, found, lock.requirements)
     environment = {contract.PORT_VARIABLE: str(contract.PORT), "HOME": "/tmp"}  # noqa: S108 (any user may write there)
     if delivered.location:
         environment[contract.MODEL_PATH_VARIABLE] = delivered.location
@@ -125,7 +128,7 @@ def decide(project: Project, lock: Lock) -> BuildPlan:
         locked=lock.requirements,
         packages={one: cut(lock.requirements.wheels[str(one)]) for one in wanted},
         model=model,
-        code=own_code.entries(project),
+        code=code,
         weights=delivered,
         settings=project.image,
         environment=environment,

@@ -1,0 +1,58 @@
+"""The files of a folder of code: neither what tools leave there, nor unseen what is secret."""
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_NEVER = frozenset({"__pycache__", ".venv", "venv", "node_modules", ".mypy_cache", ".pytest_cache",
+                    ".ruff_cache", ".ipynb_checkpoints", ".DS_Store"})  # fmt: skip
+_SECRET = re.compile(
+    r"\.env(\..+)?|.*\.(pem|key|p12|pfx|keystore|jks)|id_(rsa|dsa|ecdsa|ed25519)(\.pub)?"
+    r"|\.git|\.netrc|\.pypirc|\.npmrc|\.aws|\.ssh|\.docker|\.kube|\.htpasswd|credentials(\.json)?"
+)
+_EXAMPLES = re.compile(r".*\.(example|sample|template)")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file; what is ``secret`` by its name may be a folder too, which is not looked into."""
+
+    path: Path
+    secret: bool = False
+
+
+def find(path: Path, allowed: Collection[Path]) -> Iterator[Found]:
+    """The file at ``path``, or all in the folder there.
+
+    Names in ``allowed`` are no secrets, nor is what lies in a folder of such a name. Links are
+    followed, but for those to a folder that they lie in.
+    """
+    return _folder(path, allowed, ()) if path.is_dir() else _entry(path, allowed, ())
+
+
+def _folder(
+    path: Path, allowed: Collection[Path], above: tuple[Path, ...], *, vouched: bool = False
+) -> Iterator[Found]:
+    real = path.resolve()
+    if any(one.is_relative_to(real) for one in above):
+        return
+    for entry in sorted(path.iterdir()):
+        if entry.name not in _NEVER and entry.suffix != ".pyc":
+            yield from _entry(entry, allowed, (*above, real), vouched=vouched)
+
+
+def _entry(
+    path: Path, allowed: Collection[Path], above: tuple[Path, ...], *, vouched: bool = False
+) -> Iterator[Found]:
+    secret = not vouched and _looks_secret(path.name)
+    if secret and path not in allowed:
+        yield Found(path, secret=True)
+    elif path.is_dir():
+        yield from _folder(path, allowed, above, vouched=vouched or secret)
+    elif path.is_file():
+        yield Found(path)
+
+
+def _looks_secret(name: str) -> bool:
+    return bool(_SECRET.fullmatch(name)) and not _EXAMPLES.fullmatch(name)
