@@ -173,3 +173,30 @@ def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     verb(run, monkeypatch)
     with pytest.raises(ZeroDivisionError):
         main.main(["serve"])
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            PermissionError(13, "Permission denied", "/churn/Dockerfile"),
+            "boxship: /churn/Dockerfile: expected to read and write, found: Permission denied.",
+        ),
+        (
+            OSError(28, "No space left on device"),
+            "boxship: expected to read and write, found: No space left on device.",
+        ),
+    ],
+)
+def test_what_the_system_refuses_is_told_without_a_traceback(
+    error: OSError,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def run(_: argparse.Namespace) -> int:
+        raise error
+
+    verb(run, monkeypatch)
+    assert main.main(["serve"]) == 1
+    assert capsys.readouterr().err.splitlines()[0] == line

@@ -1,23 +1,66 @@
 """The folder that a Dockerfile is built in: the project's files, and what Boxship adds."""
 
 import shutil
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from boxship.build import dockerfile, own_wheel, slim
 from boxship.build.dockerfile import ADDED
+from boxship.build.own_wheel import OwnWheel
 from boxship.build.plan import BuildPlan
+from boxship.errors import UsageError
+from boxship.files import put_in_place, write_whole
 from boxship.oci.platform import Platform
 
 
-def add(plan: BuildPlan, platform: Platform, folder: Path) -> None:
+def add(plan: BuildPlan, platform: Platform, folder: Path, *, force: bool = False) -> None:
     """Put the Dockerfile, and what it needs beside the project's own files, into ``folder``.
 
-    Raises ``OSError``.
+    A Dockerfile that says something else is the user's own, and is replaced by ``force`` alone.
+    Raises ``UsageError`` before anything is written, and ``OSError``.
     """
     wheel = own_wheel.make()
+    texts = {
+        # The Dockerfile last: where it is new, so is all that it needs.
+        ".dockerignore": dockerfile.ignore(plan),
+        "Dockerfile": dockerfile.render(plan, platform, wheel.name),
+    }
+    if not force:
+        _check_not_theirs(folder, texts)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f"{ADDED}-") as room:
+        _fill_added(plan, platform, Path(room), wheel)
+        put_in_place(Path(room, ADDED), folder / ADDED)
+    for name, text in texts.items():
+        write_whole(folder / name, text)
+
+
+def fill(plan: BuildPlan, platform: Platform, folder: Path) -> None:
+    """The same into an empty folder, with the project's own files. Raises ``OSError``."""
+    add(plan, platform, folder)
+    for entry in (*plan.code, *plan.weights.files):
+        if isinstance(entry.content, Path):
+            _copy(entry.content, folder / dockerfile.source(entry, plan.folder))
+
+
+def _check_not_theirs(folder: Path, texts: Mapping[str, str]) -> None:
+    theirs = [
+        name
+        for name, text in texts.items()
+        if (folder / name).exists() and (folder / name).read_bytes() != text.encode()
+    ]
+    if theirs:
+        raise UsageError(
+            f"{folder}: expected no {' and no '.join(theirs)} or the very same, found yours.",
+            tip="Nothing was written. Replace what is yours with --force, or leave --write out to "
+            "see what would be.",
+        )
+
+
+def _fill_added(plan: BuildPlan, platform: Platform, folder: Path, wheel: OwnWheel) -> None:
+    """What the Dockerfile copies beside the project's own files, in ``ADDED`` of ``folder``."""
     added = folder / ADDED
-    shutil.rmtree(added, ignore_errors=True)
-    added.mkdir(parents=True)
+    added.mkdir()
     (added / wheel.name).write_bytes(wheel.content)
     for cut in plan.packages[platform]:
         text = dockerfile.hashed(cut.wheels)
@@ -31,17 +74,6 @@ def add(plan: BuildPlan, platform: Platform, folder: Path) -> None:
             (added / Path(entry.path).name).write_bytes(entry.content)
     for entry in plan.weights.files:
         if isinstance(entry.content, Path) and not entry.content.is_relative_to(plan.folder):
-            _copy(entry.content, folder / dockerfile.source(entry, plan.folder))
-    text = dockerfile.render(plan, platform, wheel.name)
-    (folder / "Dockerfile").write_text(text, encoding="utf-8")
-    (folder / ".dockerignore").write_text(dockerfile.ignore(plan), encoding="utf-8")
-
-
-def fill(plan: BuildPlan, platform: Platform, folder: Path) -> None:
-    """The same into an empty folder, with the project's own files. Raises ``OSError``."""
-    add(plan, platform, folder)
-    for entry in (*plan.code, *plan.weights.files):
-        if isinstance(entry.content, Path):
             _copy(entry.content, folder / dockerfile.source(entry, plan.folder))
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 from boxship import lock, project
@@ -32,12 +33,17 @@ def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
         action="store_true",
         help="write Dockerfile, .dockerignore and .boxship/ into the project",
     )
+    verb.add_argument(
+        "--force", action="store_true", help="let --write replace a Dockerfile of your own"
+    )
     verb.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print or write it."""
     resolved = project.resolve(arguments.target, flags={}, environ=os.environ, cwd=Path.cwd())
+    for warning in resolved.warnings:
+        print(f"boxship: {warning}", file=sys.stderr)
     found = resolved.project
     from boxship.build.needs import check_packages
 
@@ -46,9 +52,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     plan = plans.decide(found, lock.read(found.folder))
     platform = plan.platforms[0]
+    if len(plan.platforms) > 1:
+        others = ", ".join(map(str, plan.platforms[1:]))
+        print(
+            f"boxship: the Dockerfile is for {platform} alone, and not for {others}: its base and "
+            "its packages are those of one platform. [image] platforms names another first.",
+            file=sys.stderr,
+        )
     if not arguments.write:
         print(dockerfile.render(plan, platform, own_wheel.make().name), end="")
         return 0
-    context.add(plan, platform, found.folder)
+    context.add(plan, platform, found.folder, force=arguments.force)
     print(f"written to {found.folder}: Dockerfile, .dockerignore, {dockerfile.ADDED}/")
     return 0

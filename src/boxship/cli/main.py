@@ -43,13 +43,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
     except BoxshipError as error:
-        for line in [*error.message.splitlines(), *error.tip.splitlines()]:
-            print(f"boxship: {line}", file=sys.stderr)
-        return error.exit_code
+        return _tell(error)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever reads our output, such as `head`, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_PIPE
+    except OSError as error:
+        return _tell(_refused(error))
     return code
+
+
+def _tell(error: BoxshipError) -> int:
+    for line in [*error.message.splitlines(), *error.tip.splitlines()]:
+        print(f"boxship: {line}", file=sys.stderr)
+    return error.exit_code
+
+
+def _refused(error: OSError) -> BoxshipError:
+    """What the system would not do, such as write on a disk that is full."""
+    files = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    where = f"{' and '.join(files)}: " if files else ""
+    return BoxshipError(
+        f"{where}expected to read and write, found: {error.strerror or error}.",
+        tip="Check that it is there, that it is yours, and that the disk has room.",
+    )
