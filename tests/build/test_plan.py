@@ -172,6 +172,26 @@ def test_the_dockerfile_says_the_same(make_project: MakeProject, cache: LayerCac
     assert "--hash=sha256:" in hashed
 
 
+def test_a_folder_of_code_is_one_layer_of_the_dockerfile(
+    make_project: MakeProject, cache: LayerCache
+) -> None:
+    """An engine takes no image of more than 127 layers."""
+    modules = {f"src__part_{number}_py": "" for number in range(150)}
+    settings = f'{MODEL}app = "src.serve:app"\n'
+    project = make_project(settings, src__serve_py="app = None\n", src__in__a_py="", **modules)
+    (project.folder / "src" / "start").touch(mode=0o755)
+    plan = planned(project, cache)
+    (platform,) = plan.platforms
+    text = dockerfile.render(plan, platform, "boxship.whl").rpartition("FROM ")[2]
+    assert sum(line.startswith("COPY ") for line in text.splitlines()) < 15
+    assert all(f'"src/part_{number}.py"' in text for number in range(150))
+    assert 'COPY --chmod=0644 ["src/in/a.py", \\\n    "/app/src/in/"]' in text
+    assert 'COPY --chmod=0755 ["src/start", \\\n    "/app/src/"]' in text
+    assert 'COPY --chmod=0644 ["churn.onnx", \\\n    "/models/churn.onnx"]' in text
+    digest = plan.base.platforms[str(platform)]
+    assert f'org.opencontainers.image.base.digest="{digest}"' in text
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -183,7 +203,8 @@ def test_the_dockerfile_says_the_same(make_project: MakeProject, cache: LayerCac
 def test_hadolint_finds_nothing_in_the_dockerfile(
     make_project: MakeProject, cache: LayerCache, tmp_path: Path, more: str
 ) -> None:
-    plan = planned(make_project(f"{MODEL}[image]\n{more}"), cache)
+    settings = f'{MODEL}app = "src.serve:app"\n[image]\n{more}'
+    plan = planned(make_project(settings, src__serve_py="", src__other_py=""), cache)
     file = tmp_path / "Dockerfile"
     file.write_text(dockerfile.render(plan, plan.platforms[0], "boxship.whl"))
     hadolint = Path(sys.executable).with_name("hadolint")

@@ -3,8 +3,9 @@
 import json
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from boxship.build import labels
 from boxship.build.cut import Cut
 from boxship.build.plan import PACKAGES, BuildPlan
 from boxship.lock import LockedWheel
@@ -41,7 +42,7 @@ def render(plan: BuildPlan, platform: Platform, wheel: str) -> str:
             f"FROM {base}",
             *_system(plan),
             *_copies(plan, cuts),
-            *_settings(plan),
+            *_settings(plan, platform),
             "",
         ]
     )
@@ -111,16 +112,33 @@ def _copies(plan: BuildPlan, cuts: Sequence[Cut]) -> list[str]:
         f"COPY {ADDED}/boxship.pth /{plan.path_file.path}",
         f"COPY {ADDED}/boxship.lock /{plan.runtime_lock.path}",
     ]
-    for entry in (*plan.code, *plan.weights.files):
-        mode = "0755" if entry.executable else "0644"
-        words = json.dumps([source(entry, plan.folder), f"/{entry.path}"])
-        lines.append(f"COPY --chmod={mode} {words}")
+    # An engine takes 127 layers, so those of the code are few; each file of the model is one, as
+    # where no engine builds.
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for entry in plan.code:
+        target = f"/{PurePosixPath(entry.path).parent}/"
+        grouped.setdefault((target, _mode(entry)), []).append(source(entry, plan.folder))
+    lines += [_copy(mode, sources, target) for (target, mode), sources in grouped.items()]
+    lines += [
+        _copy(_mode(entry), [source(entry, plan.folder)], f"/{entry.path}")
+        for entry in plan.weights.files
+    ]
     return lines
 
 
-def _settings(plan: BuildPlan) -> list[str]:
+def _copy(mode: str, sources: Sequence[str], target: str) -> str:
+    words = ", \\\n    ".join(map(json.dumps, (*sources, target)))
+    return f"COPY --chmod={mode} [{words}]"
+
+
+def _mode(entry: Entry) -> str:
+    return "0755" if entry.executable else "0644"
+
+
+def _settings(plan: BuildPlan, platform: Platform) -> list[str]:
+    told = {**plan.labels, labels.BASE_DIGEST: plan.base.platforms[str(platform)]}
     variables = " ".join(f"{key}={_quoted(value)}" for key, value in plan.environment.items())
-    labels = " \\\n      ".join(f"{key}={_quoted(value)}" for key, value in plan.labels.items())
+    named = " \\\n      ".join(f"{key}={_quoted(value)}" for key, value in told.items())
     health = plan.health
     seconds = {
         flag: health[key] // 10**9
@@ -133,7 +151,7 @@ def _settings(plan: BuildPlan) -> list[str]:
     probe += f"    CMD {json.dumps(health['Test'][1:])}"
     return [
         f"ENV {variables}",
-        f"LABEL {labels}",
+        f"LABEL {named}",
         f"WORKDIR {plan.working_folder}",
         f"USER {plan.user}",
         f"EXPOSE {plan.port}",
