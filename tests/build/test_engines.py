@@ -58,7 +58,12 @@ def churn(base: str, boxship: Boxship, tmp_path_factory: pytest.TempPathFactory)
     model = LogisticRegression().fit(np.array([[0.0, 1.0], [1.0, 0.0]] * 4), [0, 1] * 4)
     (folder / "churn.pkl").write_bytes(pickle.dumps(model))
     boxship("convert", "churn.pkl", "-o", "churn.onnx", cwd=folder)
-    (folder / "boxship.toml").write_text(f'model = "churn.onnx"\n[image]\nbase = "{base}"\n')
+    (folder / "lib" / "deep").mkdir(parents=True)
+    for name in ("one.py", "two.py", "deep/three.py"):
+        (folder / "lib" / name).write_text(f"# {name}\n")
+    (folder / "boxship.toml").write_text(
+        f'model = "churn.onnx"\ncode = ["lib"]\n[image]\nbase = "{base}"\n'
+    )
     boxship("lock", cwd=folder)
     return folder
 
@@ -83,10 +88,14 @@ def test_each_builders_image_answers_right(
     assert f"{name} in {engine}" in boxship("build", "-t", name, *options, cwd=churn)
     with container(parts, engine, name) as running:
         assert right(running.ask("/predict", json.dumps(ROW)), churn)
+        read = ("cat", "/app/lib/one.py", "/app/lib/two.py", "/app/lib/deep/three.py")
+        said = parts.run(engine, "exec", running.name, *read)
+        assert said.splitlines() == ["# one.py", "# two.py", "# deep/three.py"]
         assert running.stop() == 0, running.logs()
     described = json.loads(parts.run(engine, "inspect", name))[0]
     config = described["Config"]
     assert config["User"] == "65532:65532"
+    assert config["Labels"]["org.opencontainers.image.base.digest"].startswith("sha256:")
     assert config["StopSignal"] in ("SIGTERM", "15")
     assert "8080/tcp" in config["ExposedPorts"]
     assert (config.get("Healthcheck") or described["Healthcheck"])["Test"][0] == "CMD"

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from boxship.build import sbom
+from boxship.build.plan import BuildPlan
 from boxship.errors import UsageError
 from boxship.files import write_whole
 from boxship.oci import archive, engine, layout, push, reference
@@ -17,6 +19,7 @@ from boxship.oci.push import Progress
 from boxship.oci.reference import Reference
 
 Told = Callable[[Progress], None]
+Builder = Literal["native", "docker", "podman"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Written:
 class Outputs:
     """What was asked for; whether it makes sense is known before anything is built."""
 
-    tag: Reference | None
+    tag: Reference
     folder: Path | None = None
     archive: Path | None = None
     engine: Engine | None = None
@@ -41,14 +44,13 @@ class Outputs:
         """Where an image of the model alone goes: beside this one."""
         return replace(
             self,
-            tag=replace(self.tag, tag=f"{self.tag.tag}-model") if self.tag else None,
+            tag=replace(self.tag, tag=f"{self.tag.tag}-model"),
             folder=self.folder and self.folder.with_name(f"model-{self.folder.name}"),
             archive=self.archive and self.archive.with_name(f"model-{self.archive.name}"),
         )
 
     def write(
         self,
-        name: str,
         top: Descriptor,
         images: Sequence[Image],
         blobs: Blobs,
@@ -65,62 +67,118 @@ class Outputs:
         """
         done = []
         if self.folder is not None:
-            layout.write(self.folder, top, images, blobs, name=str(self.tag or name))
+            layout.write(self.folder, top, images, blobs, name=str(self.tag))
             for image, document in zip(images, contents, strict=bool(contents)):
                 system = f".{image.platform.architecture}" if len(images) > 1 else ""
                 beside_it = self.folder.with_name(f"{self.folder.name}{system}.cdx.json")
                 write_whole(beside_it, document.decode())
             done.append(Written(f"{self.folder}"))
         if self.archive is not None:
-            archive.write(self.archive, images[0], blobs, self._local(name))
+            archive.write(self.archive, images[0], blobs, str(self.tag))
             done.append(Written(f"{self.archive}"))
         if self.engine is not None:
-            self.engine.load(images[0], blobs, self._local(name))
-            done.append(Written(f"{self._local(name)} in {self.engine.kind}"))
-        if self.push and self.tag is not None:
+            self.engine.load(images[0], blobs, str(self.tag))
+            done.append(Written(f"{self.tag} in {self.engine.kind}"))
+        if self.push:
             sent = push.push(self.tag, top, images, blobs, bases=beside, told=told)
             for image, document in zip(images, contents, strict=bool(contents)):
                 attach(self.tag, image.manifest, document, sbom.MEDIA_TYPE, blobs)
             done.append(Written(str(self.tag), sent))
         return done
 
-    def _local(self, name: str) -> str:
-        return str(self.tag or f"{name.lower()}:latest")
-
 
 def decide(
-    name: str, *, tag: str | None, output: str | None, load: bool, pushed: bool, platforms: int
+    plan: BuildPlan,
+    *,
+    builder: Builder = "native",
+    tag: str | None = None,
+    output: str | None = None,
+    load: bool = False,
+    pushed: bool = False,
+    network: str = "",
+    dated: bool = False,
 ) -> Outputs:
-    """From flags to outputs; without any, a layout beside the project. Raises ``UsageError``."""
-    tagged = named(tag, pushed=pushed)
-    text = output or ("" if load or pushed else f"oci:{name}.oci")
-    kind, _, place = text.partition(":")
-    if text and (kind not in ("oci", "docker-archive") or not place):
-        raise UsageError(f"--output: expected oci:DIR or docker-archive:FILE, found {text!r}.")
-    if platforms > 1 and (load or kind == "docker-archive"):
+    """From flags to outputs, for every builder; without any, a layout beside the project.
+
+    ``dated`` says that SOURCE_DATE_EPOCH is set. Raises ``UsageError`` for what the builder cannot
+    do, and ``ImageError`` where an engine is wanted and none answers.
+    """
+    kind, place = _output(output)
+    if builder == "native":
+        _check_native(plan, network=network)
+        if not (kind or load or pushed):
+            kind, place = "oci", f"{plan.name}.oci"
+    else:
+        _check_engine(plan, builder, kind, dated=dated)
+    several = len(plan.platforms)
+    if several > 1 and (load or kind == "docker-archive"):
         raise UsageError(
-            f"{'--load' if load else kind}: expected one platform, found {platforms}.",
+            f"{'--load' if load else kind}: expected one platform, found {several}.",
             tip="Several go into oci:DIR, or to a registry with --push.",
         )
+    # The engine is asked last: what is refused is so without any.
+    named = _named(plan, tag, pushed=pushed)
+    found = None
+    if builder != "native":
+        found = engine.find(builder)
+    elif load:
+        found = engine.find()
     return Outputs(
-        tagged,
+        named,
         folder=Path(place) if kind == "oci" else None,
         archive=Path(place) if kind == "docker-archive" else None,
-        engine=engine.find() if load else None,
+        engine=found,
         push=pushed,
     )
 
 
-def named(text: str | None, *, pushed: bool) -> Reference | None:
-    """The name that an image is given, which one that is ``pushed`` needs. Raises ``UsageError``."""
-    if not text:
-        if pushed:
-            raise UsageError("--push: expected the image's name, found none.", tip="Add -t REF.")
-        return None
+def _output(text: str | None) -> tuple[str, str]:
+    kind, _, place = (text or "").partition(":")
+    if text is not None and (kind not in ("oci", "docker-archive") or not place):
+        raise UsageError(f"--output: expected oci:DIR or docker-archive:FILE, found {text!r}.")
+    return kind, place
+
+
+def _check_native(plan: BuildPlan, *, network: str) -> None:
+    if plan.settings.system_packages or plan.settings.run:
+        raise UsageError(
+            "[image] system_packages, run: expected none for --builder native, which runs nothing.",
+            tip="Build with --builder docker or podman.",
+        )
+    if network:
+        raise UsageError(
+            f"--network: expected none for --builder native, found {network!r}.",
+            tip="Leave it out: what is fetched comes by this machine's own network.",
+        )
+
+
+def _check_engine(plan: BuildPlan, builder: engine.Kind, kind: str, *, dated: bool) -> None:
+    """What a Dockerfile cannot say, or an engine not do."""
+    several = len(plan.platforms)
+    problems = [
+        (kind == "oci", "--output", "docker-archive:FILE", "oci:DIR"),
+        (several > 1, "[image] platforms", "one", f"{several}"),
+        (bool(plan.weights.volume), "[image] weights", "bake, mount or fetch", "image-volume"),
+        (plan.settings.compression != "gzip", "[image] compression", "gzip", "zstd"),
+        (dated, "environment variable SOURCE_DATE_EPOCH", "none", "one"),
+    ]
+    lines = [
+        f"{where}: expected {expected} for --builder {builder}, found {found}."
+        for wrong, where, expected, found in problems
+        if wrong
+    ]
+    if lines:
+        raise UsageError("\n".join(lines), tip="Change that, or build with --builder native.")
+
+
+def _named(plan: BuildPlan, text: str | None, *, pushed: bool) -> Reference:
+    """The image's name, which one that is ``pushed`` must have been given."""
+    if not text and pushed:
+        raise UsageError("--push: expected the image's name, found none.", tip="Add -t REF.")
     try:
-        found = reference.parse(text)
+        found = reference.parse(text or plan.name.lower())
     except ValueError as error:
-        raise UsageError(f"--tag: {error}") from None
+        raise UsageError(f"--tag: {error}", tip="" if text else "Add -t REF.") from None
     if found.digest:
         raise UsageError(f"--tag: expected a name and a tag, found a digest: {text!r}.")
     return found

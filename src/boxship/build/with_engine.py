@@ -2,12 +2,12 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from boxship.build import context, uv
+from boxship.build.outputs import Outputs
 from boxship.build.plan import BuildPlan
-from boxship.errors import BuildError
 from boxship.oci.engine import Engine
 from boxship.oci.reference import is_loopback, parse
 
@@ -16,17 +16,29 @@ _INDEXES = {"index-url": ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"),
             "extra-index-url": ("PIP_EXTRA_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")}  # fmt: skip
 
 
-def build(plan: BuildPlan, engine: Engine, name: str, *, network: str = "") -> None:
-    """Have ``engine`` build the image and keep it as ``name``.
+def build(plan: BuildPlan, wanted: Outputs, *, network: str = "") -> Iterator[str]:
+    """Have the engine build the image and keep it; then every place where it is, as it gets there.
 
     Certificates and indexes of this machine reach the build as secrets, and no layer. Raises
-    ``BuildError`` and ``ImageError`` with what the engine said.
+    ``ImageError`` with what the engine said, and ``OSError``.
     """
-    if len(plan.platforms) > 1:
-        raise BuildError(
-            f"{engine.kind}: expected one platform, found {len(plan.platforms)}.",
-            tip="Build several with --builder native, which emulates none.",
-        )
+    engine, name = wanted.engine, str(wanted.tag)
+    assert engine is not None  # noqa: S101 (decided so)
+    _build(plan, engine, name, network)
+    yield f"{name} in {engine.kind}"
+    if wanted.archive is not None:
+        # Podman writes into no file that is there.
+        with tempfile.TemporaryDirectory(dir=wanted.archive.parent, prefix=".boxship-") as room:
+            part = Path(room) / wanted.archive.name
+            engine.run("save", "--output", str(part), name)
+            part.replace(wanted.archive)
+        yield str(wanted.archive)
+    if wanted.push:
+        engine.run("push", name)
+        yield f"{name} pushed"
+
+
+def _build(plan: BuildPlan, engine: Engine, name: str, network: str) -> None:
     (platform,) = plan.platforms
     with tempfile.TemporaryDirectory(prefix="boxship-context-") as temporary:
         folder = Path(temporary) / "context"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from boxship.build import own_wheel
+from boxship.build import own_wheel, weights
 from boxship.build.plan import BuildPlan
 from boxship.errors import BuildError
 from boxship.oci.layer import Entry
@@ -68,6 +68,21 @@ def check_budget(plan: BuildPlan, platform: Platform, size: int) -> None:
         f"{''.join(lines)}",
         tip="Leave some of it out, or raise [image] budget.",
     )
+
+
+def check_planned(plan: BuildPlan) -> None:
+    """The same of what the plan would weigh, before anything is built."""
+    for platform in plan.platforms:
+        check_budget(plan, platform, sum(one.size for one in weigh(plan, platform)))
+
+
+def note(plan: BuildPlan) -> str:
+    """What is left to do once the image is there, if anything is."""
+    if plan.weights.delivery == "mount":
+        return f"the model is not in it: mount it at {plan.weights.location}"
+    if plan.weights.volume:
+        return f"the model is an image of its own: mount it at /{weights.FOLDER}"
+    return ""
 
 
 def _cheaper(what: str) -> str:

@@ -91,9 +91,25 @@ def run(arguments: argparse.Namespace) -> int:
     plan = plans.decide(found, lock.read(found.folder))
     if arguments.plan:
         return _say(plan)
+    from boxship.build import outputs, words
+
+    wanted = outputs.decide(
+        plan,
+        builder=arguments.builder,
+        tag=arguments.tag,
+        output=arguments.output,
+        load=arguments.load,
+        pushed=arguments.push,
+        network=arguments.network,
+        dated="SOURCE_DATE_EPOCH" in os.environ,
+    )
     if arguments.builder == "native":
-        return _native(arguments, plan)
-    return _with_engine(arguments, plan)
+        _native(plan, wanted)
+    else:
+        _with_engine(plan, wanted, arguments.network)
+    if note := words.note(plan):
+        print(f"boxship: {note}", file=sys.stderr)
+    return 0
 
 
 def _say(plan: "BuildPlan") -> int:
@@ -111,31 +127,14 @@ def _say(plan: "BuildPlan") -> int:
     return 0
 
 
-def _native(arguments: argparse.Namespace, plan: "BuildPlan") -> int:
-    from boxship.build import outputs
+def _native(plan: "BuildPlan", wanted: "Outputs") -> None:
     from boxship.build.layer_cache import LayerCache
     from boxship.build.layer_folder import default_place
 
-    if plan.settings.system_packages or plan.settings.run:
-        raise UsageError(
-            "[image] system_packages, run: expected none for --builder native, which runs nothing.",
-            tip="Build with --builder docker or podman.",
-        )
-    wanted = outputs.decide(
-        plan.name,
-        tag=arguments.tag,
-        output=arguments.output,
-        load=arguments.load,
-        pushed=arguments.push,
-        platforms=len(plan.platforms),
-    )
     created = _created()
     cache = LayerCache(default_place())
     with cache.hold():
         _build(plan, wanted, cache, created)
-    if plan.weights.delivery == "mount":
-        print(f"the model is not in it: mount it at {plan.weights.location}", file=sys.stderr)
-    return 0
 
 
 def _build(plan: "BuildPlan", wanted: "Outputs", cache: "LayerCache", created: str) -> None:
@@ -183,7 +182,6 @@ def _write(
         for one in images
     )
     for written in wanted.write(
-        plan.name,
         top,
         images,
         cache.blobs,
@@ -202,29 +200,13 @@ def _sent(progress: "Progress") -> str:
     return f"{sizes.shown(progress.sent)} sent{saved}"
 
 
-def _with_engine(arguments: argparse.Namespace, plan: "BuildPlan") -> int:
+def _with_engine(plan: "BuildPlan", wanted: "Outputs", network: str) -> None:
     """Built by an engine, the image is in the engine; from there it may go on."""
-    from boxship.build import outputs, with_engine
-    from boxship.oci import engine as engines
+    from boxship.build import with_engine, words
 
-    tag = outputs.named(arguments.tag, pushed=arguments.push)
-    kind, _, place = (arguments.output or "").partition(":")
-    if kind not in ("", "docker-archive"):
-        raise UsageError(
-            f"--output: expected docker-archive:FILE for {arguments.builder}, "
-            f"found {arguments.output!r}."
-        )
-    engine = engines.find(arguments.builder)
-    name = str(tag or f"{plan.name.lower()}:latest")
-    with_engine.build(plan, engine, name, network=arguments.network)
-    print(f"{name} in {engine.kind}")
-    if place:
-        engine.run("save", "--output", place, name)
+    words.check_planned(plan)
+    for place in with_engine.build(plan, wanted, network=network):
         print(place)
-    if arguments.push:
-        engine.run("push", name)
-        print(f"{name} pushed")
-    return 0
 
 
 def _created() -> str:
