@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Need
 from support.images import MakeProject, built, contents_of, locked, planned
+from support.registry import registry, small_image
 
 from boxship.build import context, outputs, sbom, with_engine
 from boxship.build.layer_cache import LayerCache
@@ -15,15 +17,17 @@ from boxship.build.plan import BuildPlan
 from boxship.build.requirements import Requirements
 from boxship.build.weights import Weights
 from boxship.cli import main
-from boxship.errors import UsageError
+from boxship.errors import ImageError, UsageError
 from boxship.image_settings import ImageSettings
 from boxship.lock import LockedBase, LockedRequirements
 from boxship.oci import engine, layout
+from boxship.oci.blobs import Blobs
 from boxship.oci.contents import walk
 from boxship.oci.engine import Engine, Kind
 from boxship.oci.layer import Entry
 from boxship.oci.platform import Platform
-from boxship.oci.reference import parse
+from boxship.oci.reference import Reference, parse
+from boxship.oci.registry import Repository
 
 MODEL = 'model = "churn.onnx"\n'
 HERE = Platform("linux", "amd64")
@@ -153,6 +157,35 @@ def test_an_engine_hands_its_image_on(tmp_path: Path, monkeypatch: pytest.Monkey
         "h.test/churn:7 in podman", str(archive), "h.test/churn:7 pushed",
     ]  # fmt: skip
     assert archive.read_text() == "new\n"
+
+
+def test_an_image_has_its_name_once_its_document_is_there(
+    need: Need, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs = Blobs(tmp_path / "blobs")
+    made = small_image(blobs, {"a": b"1"})
+
+    def send(reference: Reference) -> None:
+        Outputs(reference, push=True).write(
+            made.manifest, [made], blobs, contents=[b"{}"], beside=[], told=lambda _: None
+        )
+
+    def fail(*_: object) -> None:
+        raise ImageError("The registry takes no document.")
+
+    with registry(need.program("docker-registry"), tmp_path / "registry") as running:
+        name = parse(f"{running.host}/churn:7")
+        with Repository(name) as repository:
+            with monkeypatch.context() as patched:
+                patched.setattr(outputs, "attach", fail)
+                with pytest.raises(ImageError, match="takes no document"):
+                    send(name)
+            assert repository.manifest("7", missing_ok=True) is None
+            send(name)
+            found = repository.manifest("7")
+            assert found is not None
+            assert found[0].digest == made.manifest.digest
+            assert repository.manifest(made.manifest.digest.replace(":", "-")) is not None
 
 
 def test_a_layout_with_what_it_is_made_of(

@@ -17,6 +17,7 @@ from boxship.oci.engine import Engine
 from boxship.oci.image import Image
 from boxship.oci.push import Progress
 from boxship.oci.reference import Reference
+from boxship.oci.registry import Repository
 
 Told = Callable[[Progress], None]
 Builder = Literal["native", "docker", "podman"]
@@ -80,9 +81,13 @@ class Outputs:
             self.engine.load(images[0], blobs, str(self.tag))
             done.append(Written(f"{self.tag} in {self.engine.kind}"))
         if self.push:
-            sent = push.push(self.tag, top, images, blobs, bases=beside, told=told)
+            # By its digest first: it has its name once all that is said of it is there too.
+            nameless = replace(self.tag, tag="", digest=top.digest)
+            sent = push.push(nameless, top, images, blobs, bases=beside, told=told)
             for image, document in zip(images, contents, strict=bool(contents)):
-                attach(self.tag, image.manifest, document, sbom.MEDIA_TYPE, blobs)
+                attach(nameless, image.manifest, document, sbom.MEDIA_TYPE, blobs)
+            with Repository(self.tag) as repository:
+                repository.put_manifest(top, blobs.read(top), self.tag.version)
             done.append(Written(str(self.tag), sent))
         return done
 
