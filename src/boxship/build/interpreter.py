@@ -10,7 +10,7 @@ import shutil
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -19,15 +19,18 @@ from boxship import process
 from boxship.errors import BuildError
 from boxship.lock import LockedBase
 from boxship.oci.blobs import Blobs
-from boxship.oci.contents import walk
 from boxship.oci.image import Image
+from boxship.oci.merging import merge
 from boxship.oci.platform import Platform
 from boxship.process import Done
 
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _LOADERS = ("lib64/ld-linux-x86-64.so.2", "lib/ld-linux-aarch64.so.1")
 # Where Python, its library and what they link to may lie.
-_TAKEN = ("lib", "lib64", "usr/lib", "usr/lib64", "usr/bin", "usr/local", "opt/conda", "bin")
+_TAKEN = {
+    PurePosixPath(one)
+    for one in ("lib", "lib64", "usr/lib", "usr/lib64", "usr/bin", "usr/local", "opt/conda", "bin")
+}
 _LIBRARIES = ("lib", "usr/lib", "lib64", "usr/lib64", "usr/local/lib")
 _MOST_LINKS = 40
 
@@ -55,24 +58,28 @@ def of_base(base: LockedBase, image: Image, blobs: Blobs, folder: Path) -> Inter
     """The Python of ``image``, unpacked into ``folder`` once. Raises ``BuildError``."""
     root = folder / image.manifest.digest.partition(":")[2]
     if not root.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(dir=folder, prefix=".unpacking-"))
         try:
-            for layer in image.layers:
-                walk(layer.blob, blobs, _Unpacking(part).take)
-            part.rename(root)
-        except OSError:
-            shutil.rmtree(part, ignore_errors=True)
-            if not root.exists():
-                raise
-    loader = next((_inside(root, one) for one in _LOADERS if _inside(root, one).exists()), None)
-    executable = _inside(root, base.executable.lstrip("/"))
-    if loader is None or not executable.exists():
-        raise BuildError(f"{base.name}: expected {base.executable} and its loader, found neither.")
+            _unpack(image, blobs, root)
+        except OSError as error:
+            raise BuildError(
+                f"{base.name}: expected to unpack its Python into {folder}, found: {error}.",
+                tip="Make room there, or name another folder: BOXSHIP_CACHE.",
+            ) from error
+    loaders = [file for one in _LOADERS if (file := _inside(root, one)).exists()]
+    executable = _inside(root, base.executable)
+    missing = [] if executable.exists() else [base.executable]
+    missing += [] if loaders else [" or ".join(f"/{one}" for one in _LOADERS)]
+    if missing:
+        raise BuildError(
+            f"{base.name}: expected {base.executable} and its loader among the base image's "
+            f"programs and libraries, found no {' and no '.join(missing)}.",
+            tip="Choose a base image with Python and glibc in /usr or /opt/conda, or let an "
+            "engine build: --builder docker.",
+        )
     libraries = [_inside(root, one) for one in _LIBRARIES]
     libraries += [one for lib in libraries if lib.is_dir() for one in lib.glob("*-linux-gnu")]
     argv = (
-        str(loader),
+        str(loaders[0]),
         "--library-path",
         ":".join(map(str, libraries)),
         str(executable),
@@ -81,6 +88,21 @@ def of_base(base: LockedBase, image: Image, blobs: Blobs, folder: Path) -> Inter
     )
     home = root / PurePosixPath(base.executable).parent.parent.relative_to("/")
     return Interpreter(argv, {"PYTHONHOME": str(home), "HOME": "/nonexistent"}, own=True)
+
+
+def _unpack(image: Image, blobs: Blobs, root: Path) -> None:
+    """Have ``root`` hold what Python may need, whole or not at all. Raises ``OSError``."""
+    root.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(dir=root.parent, prefix=".unpacking-"))
+    try:
+        merge(image.layers, blobs, _Unpacking(part))
+        try:
+            part.rename(root)
+        except OSError:
+            if not root.exists():  # else another build was first
+                raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def of_this_machine(minor: str) -> Interpreter:
@@ -121,43 +143,48 @@ def _inside(root: Path, path: str) -> Path:
 
 
 class _Unpacking:
-    """Takes files and links of a layer that Python may need, and nothing of this machine."""
+    """Takes files and links of an image that Python may need, and nothing of this machine."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def take(self, entry: tarfile.TarInfo, opened: Callable[[], IO[bytes] | None]) -> None:
-        path = PurePosixPath(entry.name.removeprefix("./").lstrip("/"))
-        if ".." in path.parts or not str(path).startswith(_TAKEN):
+    def take(
+        self, path: PurePosixPath, entry: tarfile.TarInfo, opened: Callable[[], IO[bytes] | None]
+    ) -> None:
+        if _TAKEN.isdisjoint((path, *path.parents)):
             return
-        # A folder that is a link already stands for what it points to.
-        target = _inside(self._root, str(path.parent)) / path.name
+        target = self._place(path)
         if entry.isdir():
+            # A folder that is a link already stands for what it points to.
             if not target.is_symlink():
+                if not target.is_dir():
+                    target.unlink(missing_ok=True)
                 target.mkdir(parents=True, exist_ok=True)
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        if path.name.startswith(".wh."):
-            self._remove(target.with_name(path.name.removeprefix(".wh.")))
-        elif entry.issym():
-            self._remove(target)
+        if entry.issym():
             target.symlink_to(entry.linkname)
         elif entry.islnk():
-            self._remove(target)
-            source = _inside(self._root, entry.linkname.removeprefix("./").lstrip("/"))
+            source = _inside(self._root, entry.linkname)
             if source.is_file():
                 shutil.copy2(source, target)
         elif entry.isreg():
-            self._remove(target)
             file = opened()
             if file is not None:
                 with target.open("wb") as out:
                     shutil.copyfileobj(file, out)
                 target.chmod(0o755 if entry.mode & 0o100 else 0o644)
 
-    @staticmethod
-    def _remove(target: Path) -> None:
-        if target.is_dir() and not target.is_symlink():
+    def remove(self, path: PurePosixPath, kept: Collection[PurePosixPath] = ()) -> None:
+        target = self._place(path)
+        if not target.is_dir() or target.is_symlink():
+            if path not in kept:
+                target.unlink(missing_ok=True)
+        elif path not in kept:
             shutil.rmtree(target)
         else:
-            target.unlink(missing_ok=True)
+            for one in list(target.iterdir()):
+                self.remove(path / one.name, kept)
+
+    def _place(self, path: PurePosixPath) -> Path:
+        return _inside(self._root, str(path.parent)) / path.name
