@@ -22,11 +22,9 @@ def test_it_is_found_from_the_image(running: Registry, blobs: Blobs) -> None:
         attach(name, made.manifest, data, KIND, blobs)
     with Repository(name) as repository:
         listed = repository.manifest(made.manifest.digest.replace(":", "-"))
-        assert listed is not None
         entries = json.loads(listed[1])["manifests"]
         assert [one["artifactType"] for one in entries] == [KIND, KIND]
         found = repository.manifest(entries[0]["digest"])
-        assert found is not None
         manifest = json.loads(found[1])
         assert manifest["subject"]["digest"] == made.manifest.digest
         assert manifest["layers"][0]["mediaType"] == KIND

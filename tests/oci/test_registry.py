@@ -76,6 +76,16 @@ def test_a_download_that_never_moves_ends(
     assert leftovers(cache) == []
 
 
+def test_before_a_cut_download_goes_on_it_is_waited(
+    running: Registry, blob: Descriptor, cache: Blobs
+) -> None:
+    with wire(running.port, 500_000) as cut, repository(cut.port) as there:
+        there.give_up()
+        with pytest.raises(ImageError, match="Given up while waiting"):
+            there.fetch(blob, cache)
+    assert leftovers(cache) == []
+
+
 def test_a_server_without_ranges_sends_it_again(tmp_path: Path, cache: Blobs) -> None:
     """Nothing is kept twice, and nothing is told twice."""
     content = random_bytes(SIZE)
@@ -155,7 +165,6 @@ def test_a_blob_without_an_end_is_refused(
 def test_a_manifest_of_other_bytes_is_refused(running: Registry, blob: Descriptor) -> None:
     with repository(running.port) as there:
         found = there.manifest("7")
-        assert found is not None
         wrong = f"sha256:{'0' * 64}"
         pages = Site(files={"/v2/": b"", f"/v2/churn/manifests/{wrong}": found[1]})
     with site(pages), repository(pages.port) as there, pytest.raises(DigestError) as caught:
@@ -176,7 +185,8 @@ def test_a_page_that_is_no_manifest_is_refused() -> None:
 
 def test_what_is_not_there(running: Registry, blob: Descriptor, cache: Blobs) -> None:
     with repository(running.port) as there:
-        assert there.manifest("8", missing_ok=True) is None
+        assert there.find_manifest("8") is None
+        assert there.find_manifest("7") == there.manifest("7")
         with pytest.raises(ImageError, match="no image '8' there") as caught:
             there.manifest("8")
         assert caught.value.tip == "Check its name and tag."

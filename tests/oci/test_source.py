@@ -2,17 +2,18 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Need
-from support.registry import AMD64, ARM64, Registry, random_bytes, registry, small_image
+from support.registry import AMD64, ARM64, Registry, front, random_bytes, registry, small_image
 
 from boxship.errors import DigestError, ImageError
 from boxship.oci import image, layout
 from boxship.oci.blobs import Blobs
-from boxship.oci.descriptor import CONFIG, INDEX, MANIFEST, Descriptor, canonical
+from boxship.oci.descriptor import CONFIG, DOCKER_MANIFEST, INDEX, MANIFEST, Descriptor, canonical
 from boxship.oci.image import Added, Image, Settings, put_together
 from boxship.oci.platform import Platform
 from boxship.oci.push import push
@@ -132,6 +133,28 @@ def test_a_layer_that_is_there_twice_comes_once(
         found = source.image(manifest, told.append)
     assert found.layers == twice.layers
     assert sum(told) == sum(layer.blob.size for layer in made.layers)
+
+
+def test_a_pinned_manifest_is_fetched_once_and_keeps_its_type(
+    running: Registry, made: Image, blobs: Blobs, cache: Blobs
+) -> None:
+    """Docker's says what it is."""
+    value = {**json.loads(blobs.read(made.manifest)), "mediaType": DOCKER_MANIFEST}
+    docker = replace(made, manifest=blobs.add(canonical(value), DOCKER_MANIFEST))
+    push(parse(f"{running.host}/base:1"), docker.manifest, [docker], blobs)
+    with front(running.port) as before, Source(f"{before.host}/base:1", cache) as source:
+        assert source.pinned(docker.manifest.digest).manifest == docker.manifest
+        assert source.pinned(docker.manifest.digest).manifest == docker.manifest
+    assert len([one for one in before.requests if "/manifests/" in one]) == 1
+
+
+def test_an_image_alone_is_fetched_once(
+    running: Registry, made: Image, blobs: Blobs, cache: Blobs
+) -> None:
+    push(parse(f"{running.host}/base:1"), made.manifest, [made], blobs)
+    with front(running.port) as before:
+        assert only(f"{before.host}/base:1", cache).layers == made.layers
+    assert len([one for one in before.requests if "/manifests/" in one]) == 1
 
 
 def test_a_pinned_image_of_a_layout(folder: Path, made: Image, cache: Blobs) -> None:

@@ -46,7 +46,7 @@ def attach(
 def _list(repository: Repository, subject: Descriptor, own: Descriptor, blobs: Blobs) -> None:
     """The referrers tag: an index of all that refers to ``subject``."""
     tag = subject.digest.replace(":", "-", 1)
-    before = repository.manifest(tag, missing_ok=True)
+    before = repository.find_manifest(tag)
     named: list[Any] = json.loads(before[1]).get("manifests", []) if before else []
     listed = [descriptor.read(one, tag) for one in named]
     if own.digest in {one.digest for one in listed}:

@@ -57,22 +57,23 @@ class Repository:
         """Wait for the registry no more where it is busy: nobody needs the answer."""
         self._access.patience.give_up()
 
-    def manifest(
-        self, version: str, *, missing_ok: bool = False
-    ) -> tuple[Descriptor, bytes] | None:
-        """The manifest or index of a tag or a digest, checked; None where there is none.
+    def manifest(self, version: str) -> tuple[Descriptor, bytes]:
+        """The manifest or index of a tag or a digest, checked.
 
-        Raises ``ImageError`` and ``DigestError``.
+        Raises ``ImageError``, also where there is none, and ``DigestError``.
         """
-        response = self._access.request(
-            "GET",
-            f"{self._path}/manifests/{version}",
-            scopes=self._pull,
-            headers={"Accept": _ACCEPT},
-        )
-        if response.status_code == 404 and missing_ok:
+        found = self.find_manifest(version)
+        if found is None:
+            raise _missing(self.reference, f"no image {version!r} there")
+        return found
+
+    def find_manifest(self, version: str) -> tuple[Descriptor, bytes] | None:
+        """The same, but None where there is none."""
+        path = f"{self._path}/manifests/{version}"
+        response = self._access.request("GET", path, scopes=self._pull, headers={"Accept": _ACCEPT})
+        if response.status_code == 404:
             return None
-        self._check(response, f"no image {version!r} there")
+        self._check(response)
         data = response.content
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         if version.startswith("sha256:") and digest != version:
@@ -91,7 +92,7 @@ class Repository:
         )
         if response.status_code == 404:
             return False
-        self._check(response, "no such blob")
+        self._check(response)
         return True
 
     def fetch(self, blob: Descriptor, into: Blobs, told: Told | None = None) -> None:
@@ -102,7 +103,8 @@ class Repository:
         if into.has(blob):
             return
         failures = 0
-        with into.adding(blob.digest) as incoming:
+        # Checked here, where the repository can be named.
+        with into.adding() as incoming:
             while True:
                 before = incoming.size
                 try:
@@ -114,6 +116,7 @@ class Repository:
                         break
                     if failures == _TRIES:
                         raise ImageError(f"{self.reference}: cut off: {error}") from error
+                    self._access.patience.pause(failures)
             if incoming.digest != blob.digest:
                 raise DigestError(self.reference, blob.digest, incoming.digest)
 
@@ -255,12 +258,12 @@ class Repository:
             raise ImageError(f"{self.reference}: expected the place of the upload, found none.")
         return str(response.url.join(place))
 
-    def _check(self, response: httpx.Response, missing: str) -> None:
+    def _check(self, response: httpx.Response, missing: str = "nothing there") -> None:
         code = response.status_code
         if code < 400:
             return
         if code == 404:
-            raise ImageError(f"{self.reference}: {missing}.", tip="Check its name and tag.")
+            raise _missing(self.reference, missing)
         if code in (401, 403):
             raise ImageError(
                 f"{self.reference}: the registry wants a login that may do this "
@@ -268,6 +271,10 @@ class Repository:
                 tip=f"Log in first: docker login {self.reference.registry}",
             )
         raise ImageError(f"{self.reference}: the registry refuses: {code}{_said(response)}.")
+
+
+def _missing(reference: Reference, what: str) -> ImageError:
+    return ImageError(f"{reference}: {what}.", tip="Check its name and tag.")
 
 
 class _Moved:

@@ -11,7 +11,7 @@ from typing import Any, Self
 from boxship.errors import DigestError, ImageError
 from boxship.oci import descriptor, reference
 from boxship.oci.blobs import Blobs
-from boxship.oci.descriptor import INDEXES, MANIFESTS, Descriptor
+from boxship.oci.descriptor import INDEXES, MANIFEST, MANIFESTS, Descriptor
 from boxship.oci.image import Image
 from boxship.oci.layer import Layer
 from boxship.oci.layout import Layout
@@ -32,21 +32,18 @@ class Source:
         self.name = name
         self._cache = cache
         self._stack = ExitStack()
-        self._layout: Layout | None = None
-        self.repository: Repository | None = None
-        self._tag = ""
+        self._origin: Layout | Repository
         if name.startswith("oci:"):
             place = name.removeprefix("oci:")
             # A name has colons of its own, a folder hardly ever: oci:base:python:3.11
             folder, _, tag = (place, "", "") if Path(place).is_dir() else place.partition(":")
-            self._layout = Layout(Path(folder))
-            self._tag = tag
+            self._origin, self._tag = Layout(Path(folder)), tag
             return
         try:
             parsed = reference.parse(name.removeprefix("docker://"))
         except ValueError as error:
             raise ImageError(f"{name}: {error}") from None
-        self.repository = self._stack.enter_context(Repository(parsed))
+        self._origin = self._stack.enter_context(Repository(parsed))
         self._tag = parsed.version
 
     def __enter__(self) -> Self:
@@ -99,40 +96,35 @@ class Source:
 
     def pinned(self, digest: str, told: Told | None = None) -> Image:
         """The image of a manifest by its digest, out of the cache where it is there."""
-        try:
-            size = self._cache.path(digest).stat().st_size
-        except FileNotFoundError:
-            if self.repository is None:
-                size = -1
-            else:
-                found = self.repository.manifest(digest)
-                size = -1 if found is None else found[0].size
-        if size < 0 and self._layout is not None:
-            try:
-                size = self._layout.blobs.path(digest).stat().st_size
-            except FileNotFoundError:
-                raise self._lacks(digest) from None
-        return self.image(Descriptor(MANIFESTS[0], digest, size), told)
+        if not self._cache.path(digest).exists():
+            self._bring_manifest(digest)
+        data = self._cache.path(digest).read_bytes()
+        media_type = _json(data, self.name).get("mediaType") or MANIFEST
+        return self.image(Descriptor(str(media_type), digest, len(data)), told)
 
     def _top(self) -> tuple[Descriptor, bytes]:
-        if self._layout is not None:
-            top = self._layout.top(self._tag)
+        if isinstance(self._origin, Layout):
+            top = self._origin.top(self._tag)
             return top, self._manifest(top)
-        assert self.repository is not None  # noqa: S101 (one of the two is there)
-        found = self.repository.manifest(self._tag)
-        assert found is not None  # noqa: S101 (else it raised)
-        return found
+        return self._fetched(self._origin, self._tag)
 
     def _manifest(self, manifest: Descriptor) -> bytes:
         """A manifest's bytes, out of the cache where they are there."""
         if not self._cache.has(manifest):
-            if self._layout is not None:
-                self._take(manifest, self._layout)
-            elif self.repository is not None:
-                found = self.repository.manifest(manifest.digest)
-                if found is not None:
-                    self._cache.add(found[1], found[0].media_type)
+            self._bring_manifest(manifest.digest)
         return self._cache.read(manifest)
+
+    def _bring_manifest(self, digest: str) -> None:
+        if isinstance(self._origin, Layout):
+            self._take(digest, self._origin)
+        else:
+            self._fetched(self._origin, digest)
+
+    def _fetched(self, repository: Repository, version: str) -> tuple[Descriptor, bytes]:
+        """A manifest or an index, kept in the cache."""
+        found, data = repository.manifest(version)
+        self._cache.add(data, found.media_type)
+        return found, data
 
     def _config(self, manifest: dict[str, Any]) -> dict[str, Any]:
         blob = descriptor.read(manifest.get("config"), self.name)
@@ -142,26 +134,23 @@ class Source:
     def _bring(self, blob: Descriptor, told: Told | None) -> None:
         if self._cache.has(blob):
             return
-        if self._layout is not None:
-            self._take(blob, self._layout)
-        elif self.repository is not None:
-            self.repository.fetch(blob, self._cache, told)
+        if isinstance(self._origin, Layout):
+            self._take(blob.digest, self._origin)
+        else:
+            self._origin.fetch(blob, self._cache, told)
 
-    def _take(self, blob: Descriptor, layout: Layout) -> None:
+    def _take(self, digest: str, layout: Layout) -> None:
         try:
             with (
-                layout.blobs.path(blob.digest).open("rb") as file,
-                self._cache.adding(blob.digest) as incoming,
+                layout.blobs.path(digest).open("rb") as file,
+                self._cache.adding(digest) as incoming,
             ):
                 while chunk := file.read(1 << 20):
                     incoming.write(chunk)
         except FileNotFoundError:
-            raise self._lacks(blob.digest) from None
+            raise ImageError(f"{self.name}: expected the blob {digest}, found none.") from None
         except DigestError as error:
             raise ImageError(f"{self.name}: a blob is broken: {error.message}") from None
-
-    def _lacks(self, digest: str) -> ImageError:
-        return ImageError(f"{self.name}: expected the blob {digest}, found none.")
 
     def _descriptors(self, values: Any) -> list[Descriptor]:
         return [descriptor.read(one, self.name) for one in _list(values, self.name)]
