@@ -7,8 +7,11 @@ import uuid
 from typing import Any, Final
 from urllib.parse import quote
 
+from packaging.utils import canonicalize_name
+
 import boxship
 from boxship.build.plan import BuildPlan
+from boxship.lock import LockedWheel
 from boxship.oci.descriptor import canonical
 from boxship.oci.image import Image
 
@@ -19,17 +22,7 @@ def make(plan: BuildPlan, image: Image) -> bytes:
     """The document; the same image always has the same."""
     components = [_base(plan, image)]
     for cut in plan.packages[image.platform]:
-        for wheel in cut.wheels:
-            name = wheel.name.lower().replace("_", "-")
-            components.append(
-                {
-                    "type": "library",
-                    "name": wheel.name,
-                    "version": wheel.version,
-                    "purl": f"pkg:pypi/{name}@{quote(wheel.version)}",
-                    "hashes": [_hash(wheel.digest)],
-                }
-            )
+        components += [_library(wheel) for wheel in cut.wheels]
     components.append({"type": "library", "name": "boxship", "version": boxship.__version__})
     if plan.model is not None:
         components.append(
@@ -66,6 +59,25 @@ def _base(plan: BuildPlan, image: Image) -> dict[str, Any]:
         "version": digest,
         "hashes": [_hash(digest)],
     }
+
+
+def _library(wheel: LockedWheel) -> dict[str, Any]:
+    return {
+        "type": "library",
+        "name": wheel.name,
+        "version": wheel.version,
+        **_origin(wheel),
+        "hashes": [_hash(wheel.digest)],
+    }
+
+
+def _origin(wheel: LockedWheel) -> dict[str, Any]:
+    """A name in an index; of a wheel that is in none, where it lies: another may have its name."""
+    if not wheel.place:
+        name = canonicalize_name(wheel.name)
+        return {"purl": f"pkg:pypi/{name}@{quote(wheel.version)}"}
+    url = wheel.place if "://" in wheel.place else quote(wheel.place)
+    return {"externalReferences": [{"type": "distribution", "url": url}]}
 
 
 def _hash(digest: str) -> dict[str, str]:
