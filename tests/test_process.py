@@ -69,6 +69,23 @@ def test_the_exit_code_is_the_programs() -> None:
     assert run("raise SystemExit(7)") == 7
 
 
+@pytest.mark.parametrize(
+    ("stdout", "stderr", "said"),
+    [
+        ("out", " error\n", "error"),
+        ("out\n", "\n", "out"),
+        ("", "\n", "exit code -9"),
+        ("", "1" * 3000 + "2", "1" * 1999 + "2"),
+    ],
+)
+def test_what_a_program_said_is_the_end_of_it(stdout: str, stderr: str, said: str) -> None:
+    assert process.Done(-9, stdout, stderr).said() == said
+
+
+def test_all_that_a_program_said_can_be_had() -> None:
+    assert process.Done(1, "", "1" * 3000).said(None) == "1" * 3000
+
+
 def test_the_command_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """As it could be pasted into a shell."""
     with caplog.at_level(logging.DEBUG, "boxship.process"):

@@ -43,6 +43,14 @@ class Done:
     stdout: str
     stderr: str
 
+    def said(self, longest: int | None = 2000) -> str:
+        """Its last words, at most ``longest`` characters: those of an error before others.
+
+        The exit code speaks for a program that said nothing.
+        """
+        words = self.stderr.strip() or self.stdout.strip() or f"exit code {self.code}"
+        return words if longest is None else words[-longest:]
+
 
 def run(
     argv: Sequence[str],

@@ -28,5 +28,5 @@ def compile_all(
         lines.append(f"{source}\t/{path}\t{into / cached}\n")
     done = python.run([compile_modules.__file__], stdin="".join(lines))
     if done.code != 0:
-        raise BuildError(f"{python.argv[0]}: could not compile: {done.stderr.strip()[-500:]}")
+        raise BuildError(f"{python.argv[0]}: could not compile: {done.said()}")
     return {cached: file for cached, file in targets.items() if file.exists()}

@@ -46,7 +46,7 @@ def try_imports(
         site = room / PACKAGES
         names = [*_OWN, *_top_modules(site, _asked_for(plan))]
         done = python.run(["-c", _SCRIPT, str(site), *names], cwd=room)
-        failed = done.stdout.strip() or (done.stderr.strip()[-500:] if done.code else "")
+        failed = done.stdout.strip() or (done.said() if done.code else "")
     if failed:
         raise BuildError(
             f"Expected the image's packages to be imported, found:\n{failed}",

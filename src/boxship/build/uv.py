@@ -180,6 +180,6 @@ def _run(argv: Sequence[str], folder: Path) -> None:
 
     done = process.run([find_uv_bin(), *argv], environ=os.environ, cwd=folder)
     if done.code != 0:
-        lines = [line.rstrip() for line in done.stderr.splitlines() if line.strip()]
+        lines = [line.rstrip() for line in done.said(None).splitlines() if line.strip()]
         shown = "\n".join(lines[:_LONGEST]) + ("\n…" if len(lines) > _LONGEST else "")
-        raise BuildError(_PASSWORD.sub(r"\g<scheme>", shown) or "uv failed without a word.")
+        raise BuildError(_PASSWORD.sub(r"\g<scheme>", shown))

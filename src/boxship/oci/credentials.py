@@ -95,8 +95,7 @@ def _ask(helper: str, key: str, environ: Mapping[str, str]) -> Login | None:
         if "credentials not found" in done.stdout + done.stderr:
             return None
         raise ImageError(
-            f"docker-credential-{helper}: could not give the login of {key}: "
-            f"{(done.stderr or done.stdout).strip() or f'exit code {done.code}'}"
+            f"docker-credential-{helper}: could not give the login of {key}: {done.said()}"
         )
     try:
         answer = json.loads(done.stdout)

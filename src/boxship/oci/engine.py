@@ -15,7 +15,6 @@ from boxship.oci.image import Image
 
 Kind = Literal["docker", "podman"]
 KINDS: tuple[Kind, ...] = ("docker", "podman")
-_LONGEST = 2000
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,7 @@ class Engine:
         environ = {**os.environ, "DOCKER_BUILDKIT": "1"}
         done = process.run([self.program, *arguments], environ=environ, cwd=cwd)
         if done.code != 0:
-            said = (done.stderr or done.stdout).strip()[-_LONGEST:]
-            raise ImageError(f"{self.kind} {arguments[0]}: {said or f'exit code {done.code}'}")
+            raise ImageError(f"{self.kind} {arguments[0]}: {done.said()}")
         return done.stdout
 
 
@@ -53,8 +51,8 @@ def find(wanted: Kind | None = None) -> Engine:
         done = process.run([program, "info", "--format", "{{json .}}"], environ=os.environ)
         if done.code == 0 and "ServerErrors" not in done.stdout:
             return Engine(kind, program)
-        said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.code}"]
-        reasons.append(f"{kind}: {said[-1].strip().removesuffix('.')}")
+        last = done.said().splitlines()[-1]
+        reasons.append(f"{kind}: {last.strip().removesuffix('.')}")
     raise ImageError(
         f"Expected {' or '.join(KINDS) if wanted is None else wanted}, found none that answers: "
         f"{'; '.join(reasons)}.",
