@@ -12,6 +12,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from support.images import make_wheel
 from support.parts import VARIABLE, Parts, container, push_base
 from support.stores import BUCKET, s3_server
 
@@ -213,6 +214,27 @@ def test_an_application_of_ones_own(
         assert right(running.ask("/predict", json.dumps(ROW)), churn)
         assert running.ask("/health") == '{"status":"ok"}'
         assert running.stop() == 0
+
+
+@pytest.mark.timeout(300)
+def test_an_engine_installs_wheels_of_ones_own_and_runs_commands_last(
+    parts: Parts, base: str, boxship: Boxship, tmp_path: Path
+) -> None:
+    """The commands find the packages, and what they leave is in the image."""
+    file, data = make_wheel("acme-own", "1.0", {"acme_own/__init__.py": "SAID = 'hello'\n"})
+    (tmp_path / file).write_bytes(data)
+    (tmp_path / "requirements.txt").write_text(f"./{file}\n")
+    (tmp_path / "service.py").write_text(SERVICE)
+    said = "import acme_own; open('/srv/said', 'w').write(acme_own.SAID)"
+    settings = (
+        f'[image]\nbase = "{base}"\nrun = [{json.dumps(f"python3.11 -c {json.dumps(said)}")}]\n'
+    )
+    (tmp_path / "boxship.toml").write_text(f'service = "service:Double"\n{settings}')
+    boxship("lock", cwd=tmp_path)
+    options = ("--builder", "docker", "--network", "host")
+    boxship("build", "-t", "own:1", *options, cwd=tmp_path)
+    with container(parts, "docker", "own:1") as running:
+        assert parts.run("docker", "exec", running.name, "cat", "/srv/said") == "hello"
 
 
 DEMO = Path(__file__).resolve().parents[2] / "demo" / "image.py"

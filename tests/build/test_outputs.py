@@ -180,7 +180,7 @@ def test_an_image_has_its_name_once_its_document_is_there(
                 patched.setattr(outputs, "attach", fail)
                 with pytest.raises(ImageError, match="takes no document"):
                     send(name)
-            assert repository.manifest("7", missing_ok=True) is None
+            assert repository.find_manifest("7") is None
             send(name)
             found = repository.manifest("7")
             assert found is not None

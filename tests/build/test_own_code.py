@@ -172,3 +172,32 @@ def test_a_module_that_an_image_has_or_may_have(
 def test_a_plan_without_its_module_is_none(make_project: MakeProject, cache: LayerCache) -> None:
     with pytest.raises(UsageError, match="expected the module 'mypkg'"):
         planned(make_project('app = "mypkg.api:app"\n'), cache)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".env", "prod.env", ".envrc", "server.PEM", "ID_RSA", "id_rsa.bak", ".git-credentials",
+     "service-account.json"],
+)  # fmt: skip
+def test_what_is_secret_by_its_name(make_project: MakeProject, name: str) -> None:
+    project = make_project(f'app = "src.api:app"\n{MODEL}', src__api_py="")
+    (project.folder / "src" / name).write_text("TOKEN=hunter2")
+    with pytest.raises(BuildError, match="Expected no secrets") as caught:
+        own_code.entries(project)
+    assert f"src/{name}" in caught.value.message
+
+
+def test_a_link_is_as_secret_as_what_it_leads_to(make_project: MakeProject) -> None:
+    project = make_project(f'app = "src.api:app"\n{MODEL}', src__api_py="")
+    (project.folder / ".env").write_text("TOKEN=hunter2")
+    (project.folder / "src" / "settings").symlink_to(project.folder / ".env")
+    with pytest.raises(BuildError, match=r"found: src/settings\."):
+        own_code.entries(project)
+
+
+def test_a_secret_folder_is_one_where_it_is_named_too(make_project: MakeProject) -> None:
+    project = make_project(f'app = "api:app"\ncode = ["api.py", ".ssh"]\n{MODEL}', api_py="")
+    (project.folder / ".ssh").mkdir()
+    (project.folder / ".ssh" / "config").write_text("")
+    with pytest.raises(BuildError, match=r"found: \.ssh\."):
+        own_code.entries(project)

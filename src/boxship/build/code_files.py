@@ -8,8 +8,10 @@ from pathlib import Path
 _NEVER = frozenset({"__pycache__", ".venv", "venv", "node_modules", ".mypy_cache", ".pytest_cache",
                     ".ruff_cache", ".ipynb_checkpoints", ".DS_Store"})  # fmt: skip
 _SECRET = re.compile(
-    r"\.env(\..+)?|.*\.(pem|key|p12|pfx|keystore|jks)|id_(rsa|dsa|ecdsa|ed25519)(\.pub)?"
-    r"|\.git|\.netrc|\.pypirc|\.npmrc|\.aws|\.ssh|\.docker|\.kube|\.htpasswd|credentials(\.json)?"
+    r"\.env(\..+)?|.*\.env|\.envrc|.*\.(pem|key|p12|pfx|keystore|jks)"
+    r"|id_(rsa|dsa|ecdsa|ed25519)(\..+)?|\.git|\.git-credentials|\.netrc|\.pypirc|\.npmrc|\.aws|\.ssh"
+    r"|\.docker|\.kube|\.htpasswd|credentials(\.json)?|service-account(-key)?\.json",
+    re.IGNORECASE,
 )
 _EXAMPLES = re.compile(r".*\.(example|sample|template)")
 
@@ -28,7 +30,7 @@ def find(path: Path, allowed: Collection[Path]) -> Iterator[Found]:
     Names in ``allowed`` are no secrets, nor is what lies in a folder of such a name. Links are
     followed, but for those to a folder that they lie in.
     """
-    return _folder(path, allowed, ()) if path.is_dir() else _entry(path, allowed, ())
+    return _entry(path, allowed, ())
 
 
 def _folder(
@@ -45,7 +47,8 @@ def _folder(
 def _entry(
     path: Path, allowed: Collection[Path], above: tuple[Path, ...], *, vouched: bool = False
 ) -> Iterator[Found]:
-    secret = not vouched and _looks_secret(path.name)
+    # A link is as secret as what it leads to.
+    secret = not vouched and any(map(_looks_secret, (path.name, path.resolve().name)))
     if secret and path not in allowed:
         yield Found(path, secret=True)
     elif path.is_dir():

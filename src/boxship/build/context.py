@@ -65,6 +65,9 @@ def _fill_added(plan: BuildPlan, platform: Platform, folder: Path, wheel: OwnWhe
     for cut in plan.packages[platform]:
         text = dockerfile.hashed(cut.wheels)
         (added / dockerfile.requirements_name(cut)).write_text(text, encoding="utf-8")
+        for one in cut.wheels:
+            if one.place and "://" not in one.place:
+                _copy(plan.folder / one.place, added / dockerfile.WHEELS / one.file)
     for name in ("prepare.py", "slim.py"):
         shutil.copyfile(Path(slim.__file__).with_name(name), added / name)
     (added / slim.DATA.parent.name).mkdir()

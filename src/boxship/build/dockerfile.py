@@ -15,7 +15,8 @@ from boxship.oci.platform import Platform
 ADDED = ".boxship"
 """The folder of the build context with what Boxship adds to the project: its own wheel, the
 hashed requirements, the settings that it writes."""
-
+WHEELS = "wheels"
+"""In it, the folder of those that the user's requirements name by their path."""
 
 _MOUNTS = (
     "--mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=ca \\\n"
@@ -42,6 +43,7 @@ def render(plan: BuildPlan, platform: Platform, wheel: str) -> str:
             f"FROM {base}",
             *_system(plan),
             *_copies(plan, cuts),
+            *(f"RUN {command}" for command in plan.settings.run),
             *_settings(plan, platform),
             "",
         ]
@@ -56,11 +58,15 @@ def ignore(plan: BuildPlan) -> str:
 
 def hashed(wheels: Sequence[LockedWheel]) -> str:
     """Requirements that fit these very files."""
-    return "".join(
-        f"{wheel.name}{f' @ {wheel.place}' if wheel.place else f'=={wheel.version}'} "
-        f"--hash={wheel.digest}\n"
-        for wheel in wheels
-    )
+    return "".join(f"{_pinned(wheel)} --hash={wheel.digest}\n" for wheel in wheels)
+
+
+def _pinned(wheel: LockedWheel) -> str:
+    if not wheel.place:
+        return f"{wheel.name}=={wheel.version}"
+    if "://" in wheel.place:
+        return f"{wheel.name} @ {wheel.place}"
+    return f"{wheel.name} @ file:///{ADDED}/{WHEELS}/{wheel.file}"
 
 
 def requirements_name(cut: Cut) -> str:
@@ -69,14 +75,11 @@ def requirements_name(cut: Cut) -> str:
 
 
 def _system(plan: BuildPlan) -> list[str]:
-    lines = []
-    if plan.settings.system_packages:
-        names = " ".join(sorted(map(shlex.quote, plan.settings.system_packages)))
-        lines.append(
-            "RUN apt-get update && apt-get install --yes --no-install-recommends "
-            f"{names} && rm -rf /var/lib/apt/lists/*"
-        )
-    return [*lines, *(f"RUN {command}" for command in plan.settings.run)]
+    names = " ".join(sorted(map(shlex.quote, plan.settings.system_packages)))
+    if not names:
+        return []
+    install = "apt-get install --yes --no-install-recommends"
+    return [f"RUN apt-get update && {install} {names} && rm -rf /var/lib/apt/lists/*"]
 
 
 def _install(plan: BuildPlan, cuts: Sequence[Cut], wheel: str) -> list[str]:
