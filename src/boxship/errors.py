@@ -21,6 +21,8 @@ EXIT_IMAGE = 8
 EXIT_BUILD = 9
 EXIT_PIPE = 141
 """A pipe that nobody reads any more: 128 and SIGPIPE's number."""
+EXIT_TERMINATED = 143
+"""SIGTERM, as shells count it: 128 and the signal's number."""
 EXIT_INTERRUPTED = 130
 """Ctrl-C, as shells count it: 128 and the signal's number."""
 

@@ -63,7 +63,7 @@ def _fill_added(plan: BuildPlan, platform: Platform, folder: Path, wheel: OwnWhe
     added.mkdir()
     (added / wheel.name).write_bytes(wheel.content)
     for cut in plan.packages[platform]:
-        text = dockerfile.hashed(cut.wheels)
+        text = dockerfile.asked(plan.locked.indexes) + dockerfile.hashed(cut.wheels)
         (added / dockerfile.requirements_name(cut)).write_text(text, encoding="utf-8")
         for one in cut.wheels:
             if one.place and "://" not in one.place:

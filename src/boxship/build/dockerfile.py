@@ -56,6 +56,11 @@ def ignore(plan: BuildPlan) -> str:
     return "\n".join(["*", f"!{ADDED}", *(f"!{path}" for path in kept), ""])
 
 
+def asked(indexes: Sequence[str]) -> str:
+    """Options that name package indexes; which of them has a file, its hash decides."""
+    return "".join(f"--extra-index-url {url}\n" for url in indexes)
+
+
 def hashed(wheels: Sequence[LockedWheel]) -> str:
     """Requirements that fit these very files."""
     return "".join(f"{_pinned(wheel)} --hash={wheel.digest}\n" for wheel in wheels)

@@ -16,6 +16,7 @@ from boxship.runtimes.onnx.tensors import read_tensors
 from boxship.signature import TensorSpec
 
 _OCI: Final = "org.opencontainers.image"
+TITLE: Final = f"{_OCI}.title"
 BASE_DIGEST: Final = f"{_OCI}.base.digest"
 MODEL_DIGEST: Final = "boxship.model.digest"
 
@@ -27,7 +28,7 @@ def of(project: Project, lock: Lock, base: LockedBase) -> Mapping[str, str]:
     title = project.name if project.name != project.folder.name else ""
     labels = {
         f"{_OCI}.base.name": base.name,
-        f"{_OCI}.title": title,
+        TITLE: title,
         f"{_OCI}.version": project.version or "",
         f"{_OCI}.revision": found.commit,
         f"{_OCI}.source": found.source,

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from packaging.utils import canonicalize_name
 
 import boxship
+from boxship.build import labels
 from boxship.build.plan import BuildPlan
 from boxship.lock import LockedWheel
 from boxship.oci.descriptor import canonical
@@ -42,7 +43,8 @@ def make(plan: BuildPlan, image: Image) -> bytes:
             "metadata": {
                 "component": {
                     "type": "container",
-                    "name": plan.name,
+                    # Not the folder's name: the same image has the same document anywhere.
+                    "name": plan.labels.get(labels.TITLE, "image"),
                     "version": image.manifest.digest,
                 }
             },

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boxship import lock, project
-from boxship.cli import sizes, verbs
+from boxship.cli import ending, sizes, verbs
 from boxship.errors import UsageError
 from boxship.image_settings import ImageSettings
 from boxship.settings import options
@@ -103,10 +103,11 @@ def run(arguments: argparse.Namespace) -> int:
         network=arguments.network,
         dated="SOURCE_DATE_EPOCH" in os.environ,
     )
-    if arguments.builder == "native":
-        _native(plan, wanted)
-    else:
-        _with_engine(plan, wanted, arguments.network)
+    with ending.tidily():
+        if arguments.builder == "native":
+            _native(plan, wanted)
+        else:
+            _with_engine(plan, wanted, arguments.network)
     if note := words.note(plan):
         print(f"boxship: {note}", file=sys.stderr)
     return 0

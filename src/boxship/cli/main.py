@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import boxship
+from boxship.cli.ending import Terminated
 from boxship.errors import EXIT_INTERRUPTED, EXIT_PIPE, BoxshipError
 
 _EPILOG = """\
@@ -44,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BoxshipError as error:
         return _tell(error)
+    except Terminated as ended:
+        return ended.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
