@@ -76,6 +76,12 @@ def test_a_large_libc_is_read_too_under_any_name(tmp_path: Path, path: str) -> N
     assert found_in(tmp_path, {PYTHON: b"", path: bytes(9 << 20) + VERSION}) == FOUND
 
 
+def test_a_compilers_libc_is_not_the_images(tmp_path: Path) -> None:
+    other = "opt/conda/x86_64-conda-linux-gnu/sysroot/lib64/libc.so.6"
+    files = {PYTHON: b"", LIBC: VERSION, other: VERSION.replace(b"2.36", b"2.17")}
+    assert found_in(tmp_path, files) == FOUND
+
+
 def test_a_libc_that_says_no_version_is_named(tmp_path: Path) -> None:
     message = refused(tmp_path, {PYTHON: b"", LIBC: b"libc"})
     assert message.endswith(f"that says its version, found /{LIBC}, which does not.")

@@ -17,8 +17,8 @@ _OLDEST = 11
 """The minor version of Python 3 that serving needs."""
 _INTERPRETER = re.compile(r"python(?P<minor>3\.[0-9]+)")
 _GLIBC = re.compile(rb"GNU C Library [^\n]*version (?P<version>2\.[0-9]+)")
-# Before 2.34 the first is a link to the second.
-_LIBC = re.compile(r"libc\.so\.6|libc-2\.[0-9]+\.so")
+# Where the loader looks: compilers bring others along. Before 2.34 libc.so.6 is a link.
+_LIBC = re.compile(r"(usr/)?lib(64)?/([a-z0-9_]+-linux-gnu/)?(libc\.so\.6|libc-2\.[0-9]+\.so)")
 _MUSL = re.compile(r"(usr/)?lib/ld-musl-[a-z0-9_]+\.so\.1")
 _DEBIAN = {PurePosixPath(one) for one in ("etc/debian_version", "usr/lib/python3/dist-packages")}
 _MOST_READ = 32 << 20
@@ -117,7 +117,7 @@ class _Search:
             self.pythons[path] = match["minor"]
         elif _MUSL.fullmatch(str(path)):
             self.musl[path] = None
-        elif _LIBC.fullmatch(path.name) and entry.isreg() and (file := opened()):
+        elif _LIBC.fullmatch(str(path)) and entry.isreg() and (file := opened()):
             said = _GLIBC.search(file.read(_MOST_READ))
             self.libcs[path] = said["version"].decode() if said else ""
 
