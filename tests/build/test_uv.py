@@ -169,3 +169,13 @@ def test_a_wheel_of_ones_own_is_locked_again(make_project: MakeProject, cache: L
     again = lock_image(project, first, blobs=cache.blobs)
     assert again == first
     assert "opt/boxship/acme_own/__init__.py" in contents_of(built(project, cache), cache)
+
+
+def test_what_has_no_wheel_is_named_with_the_way_out(
+    make_project: MakeProject, cache: LayerCache
+) -> None:
+    with serving_index(Index({"acme_source-1.0.tar.gz": b"only sources"})) as index:
+        lines = f"--extra-index-url {index.url}\nacme-source\n"
+        with pytest.raises(BuildError, match="acme-source") as caught:
+            locked(make_project(MODEL, requirements_txt=lines), cache)
+    assert "pip wheel --no-deps" in caught.value.tip

@@ -28,6 +28,11 @@ _PIN = re.compile(r"[\w.-]+==")
 _OPTIONS = {"-i": "index-url"}
 _PASSWORD = re.compile(r"(?P<scheme>[a-z+]+://)[^/@\s]+@")
 _LONGEST = 25
+_NO_WHEEL = re.compile(r"no usable wheels|no wheels|Wheels are required")
+_MAKE_ONE = (
+    "Make a wheel of it where you trust it, pip wheel --no-deps NAME==VERSION, and name that file in "
+    "the requirements: ./FILE.whl"
+)
 
 
 def target(platform: Platform, base: LockedBase) -> list[str]:
@@ -152,7 +157,7 @@ def _wheel(
     if chosen < 0:
         raise BuildError(
             f"{name}: expected a wheel, found none.",
-            tip="Name a wheel of your own in the requirements, or build with --builder docker.",
+            tip=_MAKE_ONE,
         )
     wheel, file = wheels[chosen], _file(wheels[chosen])
     url, path = str(wheel.get("url", "")), str(wheel.get("path", ""))
@@ -182,4 +187,5 @@ def _run(argv: Sequence[str], folder: Path) -> None:
     if done.code != 0:
         lines = [line.rstrip() for line in done.said(None).splitlines() if line.strip()]
         shown = "\n".join(lines[:_LONGEST]) + ("\n…" if len(lines) > _LONGEST else "")
-        raise BuildError(_PASSWORD.sub(r"\g<scheme>", shown))
+        tip = _MAKE_ONE if _NO_WHEEL.search(shown) else ""
+        raise BuildError(_PASSWORD.sub(r"\g<scheme>", shown), tip=tip)
