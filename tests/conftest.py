@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from support.serving import Server
 
-NOTHING_MAY_BE_MISSING = os.environ.get("BOXSHIP_CI") == "1"
+# Taken out of the environment: Boxship itself does not know it, and would warn of it.
+NOTHING_MAY_BE_MISSING = os.environ.pop("BOXSHIP_CI", "") == "1"
 
 
 class Need:
