@@ -164,6 +164,7 @@ BY_HAND = (
     ("numpy", "ndarray"),
     ("numpy", "matrix"),
     ("numpy", "dtype"),
+    *(("numpy", name) for name in ("bool_", "floating", "generic", "integer", "object_")),
     ("scipy.interpolate._bsplines", "BSpline"),
     ("scipy.interpolate._interpolate", "interp1d"),
     *((f"scipy.sparse.{spelling.format(kind)}", f"{kind}_{container}")
