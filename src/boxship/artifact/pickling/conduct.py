@@ -84,9 +84,8 @@ def check_call(findings: Findings, function: Global, args: tuple[Any, ...], offs
         _check_generator(findings, args, offset)
     if function.key[1] in _EMPTY_ARRAYS:
         _check_empty_array(findings, args, _EMPTY_ARRAYS[function.key[1]], offset)
-    for one in args:
-        if isinstance(one, Global) and looks_up(one.key) and function.key[1] not in MAKERS:
-            findings.trick(f"passes on {'.'.join(one.key)}", offset)
+    if function.key[1] not in MAKERS:
+        check_items(findings, args, offset)
 
 
 def check_made(findings: Findings, cls: Global, args: Any, offset: int) -> None:
@@ -98,7 +97,7 @@ def check_made(findings: Findings, cls: Global, args: Any, offset: int) -> None:
 
 
 def check_items(findings: Findings, items: Sequence[Any], offset: int) -> None:
-    """``items`` become part of a tuple, a list or a dict."""
+    """``items`` become part of a tuple, a list or a dict, or are what a call is given."""
     for one in items:
         if isinstance(one, Global) and looks_up(one.key):
             findings.trick(f"passes on {'.'.join(one.key)}", offset)

@@ -63,15 +63,19 @@ def read_graph(path: Path) -> Graph:
                 elif name in _CATEGORIES:
                     categories.append(_values(attribute))
     except (OSError, ValueError) as error:
-        raise ModelError(
-            f"Expected an ONNX file at {path}, found something that cannot be read as one: "
-            f"{error}.",
-            tip=COPY_AGAIN,
-        ) from error
+        raise broken(path, error) from error
     return Graph(
         operators=frozenset(operators),
         class_labels=tuple(group for group in labels if group),
         categories=tuple(group for group in categories if group),
+    )
+
+
+def broken(path: Path, error: Exception) -> ModelError:
+    """What to say of a file whose wire format cannot be read."""
+    return ModelError(
+        f"Expected an ONNX file at {path}, found something that cannot be read as one: {error}.",
+        tip=COPY_AGAIN,
     )
 
 

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from boxship.artifact.mishaps import COPY_AGAIN
 from boxship.artifact.protobuf import MODEL_GRAPH, iter_fields, mapped, messages, text
-from boxship.errors import ModelError
+from boxship.runtimes.onnx.graph import broken
 from boxship.signature import Datatype, TensorSpec
 
 _GRAPH_INITIALIZER = 5
@@ -60,11 +59,7 @@ def read_tensors(path: Path) -> tuple[Sequence[TensorSpec], Sequence[TensorSpec]
         inputs = [one for one in _tensors(graph, _GRAPH_INPUT) if one.name not in weights]
         return inputs, list(_tensors(graph, _GRAPH_OUTPUT))
     except (OSError, ValueError) as error:
-        raise ModelError(
-            f"Expected an ONNX file at {path}, found something that cannot be read as one: "
-            f"{error}.",
-            tip=COPY_AGAIN,
-        ) from error
+        raise broken(path, error) from error
 
 
 def _tensors(graph: memoryview, wanted: int) -> Iterator[TensorSpec]:
