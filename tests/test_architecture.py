@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,14 @@ FORBIDDEN_WORDS = (
     "deb." + "debian",
     "registry." + "npmjs",
 )
+
+
+def test_every_folder_of_tests_is_collected(pytestconfig: pytest.Config) -> None:
+    """pytest passes folders of some names by, `build` among them, and says nothing of it."""
+    passed_by = pytestconfig.getini("norecursedirs")
+    rooms = {path.parent for path in (ROOT / "tests").rglob("test_*.py")}
+    names = {part for room in rooms for part in room.relative_to(ROOT).parts}
+    assert [name for name in names if any(fnmatch(name, glob) for glob in passed_by)] == []
 
 
 def test_import_layers() -> None:
