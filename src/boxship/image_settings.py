@@ -14,7 +14,9 @@ class ImageSettings:
 
     base: str = setting("", text(), "base image (default: python:3.X-slim-bookworm)")
     requirements: str = setting(
-        "", text(), "file that names what to install (default: requirements.txt)"
+        "",
+        text(),
+        "file that names what to install, or a lock of uv or of PEP 751 (default: requirements.txt)",
     )
     weights: Weights = setting(  # noqa: RUF009 (a field, as dataclasses have them)
         "auto",

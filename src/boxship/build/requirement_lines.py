@@ -13,6 +13,7 @@ from boxship.errors import UsageError
 
 # The "#" of an address has no space before it.
 _COMMENT = re.compile(r"(?:^|\s)#.*")
+_HASH = re.compile(r"\s--hash[=\s]\s*(sha256:[0-9a-f]{64})\b")
 _INCLUDE = re.compile(
     r"(?:-r|--requirement|(?P<limit>-c|--constraint))(?:\s*=\s*|\s+)(?P<file>\S.*)"
 )
@@ -20,11 +21,15 @@ _INCLUDE = re.compile(
 
 @dataclass(frozen=True)
 class Line:
-    """``text`` is whole and has no comment; what ``limits`` others asks for nothing by itself."""
+    """``text`` is whole and has no comment; what ``limits`` others asks for nothing by itself.
+
+    ``index`` is the address, with its login, of the one index that may be asked for it, else "".
+    """
 
     file: Path
     text: str
     limits: bool = False
+    index: str = ""
 
 
 def read(file: Path) -> tuple[Line, ...]:
@@ -51,13 +56,24 @@ def _lines(file: Path, *, limits: bool, seen: set[tuple[Path, bool]]) -> Iterato
     if file.suffix == ".toml":
         yield from (Line(file, text, limits) for text in _dependencies(file))
         return
-    for joined in _joined(content(file).decode("utf-8-sig", errors="replace")):
-        text = _COMMENT.sub("", joined).strip()
+    for text in texts(content(file).decode("utf-8-sig", errors="replace")):
         if include := _INCLUDE.fullmatch(text):
             inner = _included(file, include["file"].strip("\"'"))
             yield from _lines(inner, limits=limits or bool(include["limit"]), seen=seen)
-        elif text:
+        else:
             yield Line(file, text, limits)
+
+
+def texts(written: str) -> Iterator[str]:
+    """The lines of a file: whole, without comments, and none that is empty."""
+    found = (_COMMENT.sub("", joined).strip() for joined in _joined(written))
+    return (text for text in found if text)
+
+
+def hashes(text: str) -> tuple[str, frozenset[str]]:
+    """What a line asks for, without its options, and the SHA-256 digests that a file of it has."""
+    asked, *_ = text.partition(" --")
+    return asked.strip(), frozenset(_HASH.findall(text))
 
 
 def _joined(text: str) -> Iterator[str]:

@@ -2,34 +2,70 @@
 
 import hashlib
 import importlib.metadata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from boxship import project_file
-from boxship.build import model_needs, requirement_lines
+from boxship.build import model_needs, pylock_file, requirement_lines, uv_lock
 from boxship.build.requirement_lines import Line
 from boxship.errors import UsageError
 from boxship.lock import LockedModel
 from boxship.project import Project
 
 _OWN = "boxship"
+_PYPROJECT = "pyproject.toml"
+# Of a project, the first that is there.
+_LOCKS = (uv_lock.FILE_NAME, "pylock.toml")
 
 
 @dataclass(frozen=True)
 class Requirements:
-    """``file`` is the user's own, if they have one; ``lines`` are what Boxship adds to it."""
+    """``file`` is the user's own, if they have one; ``lines`` are what Boxship adds to it.
+
+    ``code`` are the paths of the project that are shipped: a lock may name them too.
+    """
 
     file: Path | None
     lines: tuple[str, ...]
+    code: tuple[Path, ...] = ()
 
     @property
+    def is_lock(self) -> bool:
+        """Whether the user's file is another tool's lock, which has what comes along too."""
+        return self._reader is not None
+
+    @cached_property
     def written(self) -> tuple[Line, ...]:
-        """The lines of the user's file and of those that it includes. Raises ``UsageError``."""
-        return requirement_lines.read(self.file) if self.file else ()
+        """The lines of the user's file and of those that it includes.
+
+        Raises ``UsageError``, and ``BuildError`` where uv cannot read its own lock.
+        """
+        if self.file is None:
+            return ()
+        if self._reader is not None:
+            return self._reader(self.file.absolute(), self.code)
+        return requirement_lines.read(self.file)
+
+    @property
+    def named(self) -> tuple[Line, ...]:
+        """The lines that are of the user's own choice: of a lock, what is locked beside it."""
+        if self.file is None or not self.is_lock:
+            return self.written
+        beside = self.file.with_name(_PYPROJECT)
+        return requirement_lines.read(beside) if beside.is_file() else ()
+
+    @property
+    def _reader(self) -> Callable[[Path, tuple[Path, ...]], tuple[Line, ...]] | None:
+        if self.file is None:
+            return None
+        if pylock_file.is_one(self.file):
+            return pylock_file.read
+        return uv_lock.read if self.file.name == uv_lock.FILE_NAME else None
 
     def digest(self, *context: str) -> str:
         """Of everything that is asked for; ``context`` is what else a lock depends on."""
@@ -40,8 +76,8 @@ class Requirements:
 
     def _contents(self) -> Iterator[bytes]:
         """What the user's file asks for, in such a way that a comment changes nothing."""
-        if self.file is not None and self.file.suffix == ".toml":
-            # uv takes more from it than what the project depends on.
+        if self.file is not None and (self.is_lock or self.file.suffix == ".toml"):
+            # Of a pyproject.toml, uv takes more than what the project depends on.
             yield requirement_lines.content(self.file)
         else:
             yield from (f"{'-c ' * line.limits}{line.text}".encode() for line in self.written)
@@ -62,7 +98,8 @@ def find(project: Project, model: LockedModel | None) -> Requirements:
     asked = [Requirement(one) for one in sorted(needs)]
     extras = {extra for one in asked if one.name == _OWN for extra in one.extras}
     lines = [str(one) for one in asked if one.name != _OWN]
-    return Requirements(_file(project), (*_own(extras), *lines))
+    code = tuple((project.folder / name).resolve() for name in project.code)
+    return Requirements(_file(project), (*_own(extras), *lines), code)
 
 
 def _file(project: Project) -> Path | None:
@@ -78,10 +115,11 @@ def _file(project: Project) -> Path | None:
     usual = project.folder / "requirements.txt"
     if usual.is_file():
         return usual
-    pyproject = project.folder / "pyproject.toml"
-    if pyproject.is_file() and "project" in project_file.read(pyproject):
-        return pyproject
-    return None
+    pyproject = project.folder / _PYPROJECT
+    if not pyproject.is_file() or "project" not in project_file.read(pyproject):
+        return None
+    locks = (project.folder / name for name in _LOCKS)
+    return next((file for file in locks if file.is_file()), pyproject)
 
 
 def _own(extras: set[str]) -> tuple[str, ...]:

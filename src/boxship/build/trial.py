@@ -56,7 +56,7 @@ def try_imports(
 
 def _asked_for(plan: BuildPlan) -> set[str]:
     """The distributions that a requirement names, not those that come along."""
-    written = (line.text for line in plan.requirements.written if not line.limits)
+    written = (line.text for line in plan.requirements.named if not line.limits)
     # A wheel of the user's own is named by its path.
     locked = plan.locked.wheels.values()
     found: set[str] = {

@@ -1,19 +1,20 @@
 """uv: it resolves requirements for another machine than this one, and installs wheels for it."""
 
+import contextlib
 import os
 import re
 import tempfile
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.tags import Tag
 from packaging.utils import canonicalize_name
 
-from boxship import process
-from boxship.build import wheel_sizes, wheel_tags
+from boxship.build import asked_toml, requirement_lines, uv_program, wheel_sizes, wheel_tags
 from boxship.build.requirements import Requirements
 from boxship.build.wheel_sizes import Sizes
 from boxship.errors import BuildError
@@ -26,13 +27,6 @@ _GLIBCS = (17, 28, *range(31, 41))
 _INDEX = re.compile(r"(?P<option>-i|--index-url|--extra-index-url)(?:\s*=\s*|\s+)(?P<url>\S+)")
 _PIN = re.compile(r"[\w.-]+==")
 _OPTIONS = {"-i": "index-url"}
-_PASSWORD = re.compile(r"(?P<scheme>[a-z+]+://)[^/@\s]+@")
-_LONGEST = 25
-_NO_WHEEL = re.compile(r"no usable wheels|no wheels|Wheels are required")
-_MAKE_ONE = (
-    "Make a wheel of it where you trust it, pip wheel --no-deps NAME==VERSION, and name that file in "
-    "the requirements: ./FILE.whl"
-)
 
 
 def target(platform: Platform, base: LockedBase) -> list[str]:
@@ -67,11 +61,11 @@ def resolve(
     with tempfile.TemporaryDirectory(prefix="boxship-lock-") as temporary:
         own = Path(temporary) / "boxship.txt"
         lines = [*requirements.lines, *(f"--extra-index-url {url}" for url in indexes)]
+        files = [*_users(requirements, Path(temporary), lines), str(own)]
         own.write_text("\n".join(lines) + "\n", encoding="utf-8")
         output = Path(temporary) / "pylock.toml"
         argv = ["pip", "compile", "--quiet", "--no-header", "--no-config"]
         argv += [*target(platform, base), "--only-binary", ":all:"]
-        files = [*([str(requirements.file)] if requirements.file else []), str(own)]
         if before:
             # In two steps: uv prefers what its output names already, in that very form alone.
             preferred = Path(temporary) / "preferred.txt"
@@ -81,17 +75,22 @@ def resolve(
             ]
             lines = [f"{one.name}=={one.version}" for one in kept]
             preferred.write_text("\n".join(lines), encoding="utf-8")
-            _run([*argv, *files, "--no-annotate", "--output-file", str(preferred)], folder)
+            uv_program.run(
+                [*argv, *files, "--no-annotate", "--output-file", str(preferred)], folder
+            )
             # A wheel of the user's own is named by its path, which limits nothing.
             pins = [line for line in preferred.read_text().splitlines() if _PIN.match(line)]
             preferred.write_text("\n".join(pins), encoding="utf-8")
             files.append(f"--constraint={preferred}")
-        _run([*argv, *files, "--format", "pylock.toml", "--output-file", str(output)], folder)
+        uv_program.run(
+            [*argv, *files, "--format", "pylock.toml", "--output-file", str(output)], folder
+        )
         found = tomllib.loads(output.read_text(encoding="utf-8"))
         known = wheel_tags.ranks(_MACHINES[platform.architecture], base.python, base.glibc)
         ask = wheel_sizes.Sizes(url for _, url in all_indexes(requirements, indexes))
+        hashes = _hashes(requirements)
         return tuple(
-            _wheel(package, output.parent, folder, known, ask)
+            _wheel(_checked(package, hashes, requirements.file), output.parent, folder, known, ask)
             for package in found.get("packages") or ()
         )
 
@@ -116,8 +115,10 @@ def install(
         pins.write_text("\n".join(lines) + "\n", encoding="utf-8")
         argv = ["pip", "install", "--quiet", "--no-config", "--target", str(into)]
         argv += [*target(platform, base), "--only-binary", ":all:", "--no-deps"]
-        argv += ["--require-hashes", "--link-mode", "hardlink", "--requirement", str(pins)]
-        _run(argv, folder)
+        # A name may be in several indexes: which of them has the file, its hash decides.
+        argv += ["--require-hashes", "--index-strategy", "unsafe-first-match"]
+        argv += ["--link-mode", "hardlink", "--requirement", str(pins)]
+        uv_program.run(argv, folder)
 
 
 def own_indexes(requirements: Requirements) -> list[tuple[str, str]]:
@@ -146,6 +147,53 @@ def index_urls(requirements: Requirements, given: Sequence[str]) -> tuple[str, .
     return tuple(dict.fromkeys(without_credentials(url) for url in (*given, *named)))
 
 
+def _users(requirements: Requirements, room: Path, options: list[str]) -> list[str]:
+    """What tells uv what the user asks for: their file, or one in ``room`` that says the same.
+
+    A default index that a lock has goes to ``options``, since it is asked for all else too.
+    """
+    if requirements.file is None:
+        return []
+    if not requirements.is_lock:
+        return [str(requirements.file)]
+    options += [f"--{key} {url}" for key, url in own_indexes(requirements) if key == "index-url"]
+    file = room / "pyproject.toml"
+    file.write_text(asked_toml.make(requirements.written), encoding="utf-8")
+    return [str(file)]
+
+
+def _hashes(requirements: Requirements) -> dict[str, set[str]]:
+    """The digests that the user's file has for a distribution: uv compiles without a look at them."""
+    found: dict[str, set[str]] = {}
+    for line in requirements.written:
+        asked, digests = requirement_lines.hashes(line.text)
+        # A line may be an option by itself, or a path.
+        with contextlib.suppress(InvalidRequirement):
+            if digests:
+                found.setdefault(canonicalize_name(Requirement(asked).name), set()).update(digests)
+    return found
+
+
+def _checked(
+    package: dict[str, Any], hashes: Mapping[str, set[str]], file: Path | None
+) -> dict[str, Any]:
+    """The package with those of its files alone whose hashes the user has. Raises ``BuildError``."""
+    name = str(package.get("name"))
+    if name not in hashes:
+        return package
+    archive = package.get("archive")
+    offered = [archive] if archive else package.get("wheels") or []
+    kept = [one for one in offered if f"sha256:{one['hashes']['sha256']}" in hashes[name]]
+    if offered and not kept:
+        raise BuildError(
+            f"{name} {package.get('version', '')}: expected a file with one of the hashes in {file}, "
+            f"found others: {', '.join(map(_file, offered))}.",
+            tip="These are other bytes than were locked there, or files for other machines. Check "
+            "where they come from, and lock there anew.",
+        )
+    return package if archive else {**package, "wheels": kept}
+
+
 def _wheel(
     package: dict[str, Any], beside: Path, folder: Path, known: dict[Tag, int], ask: Sizes
 ) -> LockedWheel:
@@ -157,7 +205,7 @@ def _wheel(
     if chosen < 0:
         raise BuildError(
             f"{name}: expected a wheel, found none.",
-            tip=_MAKE_ONE,
+            tip=uv_program.MAKE_ONE,
         )
     wheel, file = wheels[chosen], _file(wheels[chosen])
     url, path = str(wheel.get("url", "")), str(wheel.get("path", ""))
@@ -178,14 +226,3 @@ def _file(wheel: dict[str, Any]) -> str:
 
 def _address(wheel: LockedWheel, folder: Path) -> str:
     return wheel.place if "://" in wheel.place else (folder / wheel.place).resolve().as_uri()
-
-
-def _run(argv: Sequence[str], folder: Path) -> None:
-    from uv import find_uv_bin
-
-    done = process.run([find_uv_bin(), *argv], environ=os.environ, cwd=folder)
-    if done.code != 0:
-        lines = [line.rstrip() for line in done.said(None).splitlines() if line.strip()]
-        shown = "\n".join(lines[:_LONGEST]) + ("\n…" if len(lines) > _LONGEST else "")
-        tip = _MAKE_ONE if _NO_WHEEL.search(shown) else ""
-        raise BuildError(_PASSWORD.sub(r"\g<scheme>", shown), tip=tip)
