@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from boxship import contract
 from boxship.artifact import model_file
-from boxship.build import labels, own_code, own_module, requirements, weights
+from boxship.build import labels, own_code, own_module, requirements, siblings, weights
 from boxship.build.cut import Cut, cut
 from boxship.build.requirements import Requirements
 from boxship.build.weights import Weights
@@ -116,6 +116,7 @@ def decide(project: Project, lock: Lock) -> BuildPlan:
     code = own_code.entries(project)
     shipped = [entry.path.removeprefix(f"{own_code.FOLDER}/") for entry in code]
     own_module.check(project, shipped, found, lock.requirements)
+    siblings.check(project, shipped, lock.requirements)
     environment = {contract.PORT_VARIABLE: str(contract.PORT), "HOME": "/tmp"}  # noqa: S108 (any user may write there)
     if delivered.location:
         environment[contract.MODEL_PATH_VARIABLE] = delivered.location
