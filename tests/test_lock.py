@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from boxship import lock
 from boxship.errors import UsageError
-from boxship.lock import Lock, LockedModel
+from boxship.lock import Lock, LockedModel, LockedRequirements, LockedWheel
 
 DIGEST = "sha256:" + "ab" * 32
 
@@ -35,6 +35,19 @@ def test_what_is_written_is_read(
     assert lock.write(folder, wanted) == folder / "boxship.lock"
     assert lock.read(folder) == wanted
     assert [one.name for one in folder.iterdir()] == ["boxship.lock"]
+
+
+@given(size=st.integers(0, 2**62), place=st.text(), left_out=st.integers(0, 2**62))
+def test_wheels_that_are_written_are_read(
+    size: int, place: str, left_out: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("lock")
+    wheel = LockedWheel("acme", "1.0", "acme.whl", DIGEST, size, place, left_out)
+    wanted = Lock(requirements=LockedRequirements(DIGEST, wheels={"linux/amd64": (wheel,)}))
+    text = lock.write(folder, wanted).read_text()
+    assert lock.read(folder) == wanted
+    # A lock from before there was the key has none either.
+    assert ("left_out" in text, "place" in text) == (bool(left_out), bool(place))
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ class LockedWheel:
     """One distribution to install: the file of it, and the digest and size in bytes of that file.
 
     ``place`` is "" for what an index has, else the file's path in the project, or its address.
+    ``left_out`` of its bytes are those of files that slimming leaves out, as far as is known.
     """
 
     name: str
@@ -64,6 +65,7 @@ class LockedWheel:
     digest: str
     size: int
     place: str = ""
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ def as_text(lock: Lock) -> str:
         text += "\n[requirements.wheels]\n"
         for platform, wheels in found.wheels.items():
             text += f"{_quoted(platform)} = [\n"
-            text += "".join(f"  {{ {_inline(vars(wheel))} }},\n" for wheel in wheels) + "]\n"
+            text += "".join(f"  {{ {_inline(wheel)} }},\n" for wheel in wheels) + "]\n"
     return text
 
 
@@ -212,8 +214,12 @@ def _table(name: str, values: Mapping[str, Any]) -> str:
     return f"\n[{name}]\n{''.join(lines)}"
 
 
-def _inline(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} = {_value(value)}" for key, value in values.items() if value != "")
+def _inline(wheel: LockedWheel) -> str:
+    return ", ".join(
+        f"{key} = {_value(value)}"
+        for key, value in vars(wheel).items()
+        if value != getattr(LockedWheel, key, None)
+    )
 
 
 def _key(text: str) -> str:

@@ -12,6 +12,8 @@ from support.images import MakeProject, locked, planned
 from boxship import lock
 from boxship.build import dockerfile, plan as plans, words
 from boxship.build.layer_cache import LayerCache
+from boxship.build.native import Native
+from boxship.cli import main
 from boxship.errors import BuildError, DigestError, UsageError
 from boxship.lock import Lock
 from boxship.oci.platform import Platform
@@ -89,6 +91,68 @@ def test_what_it_would_weigh_is_known_from_the_lock(
     with pytest.raises(BuildError, match=r"expected at most 50\.0 MB, found") as caught:
         words.check_budget(plan, platform, size)
     assert "onnxruntime" in caught.value.message
+
+
+def test_a_layer_weighs_about_what_was_said_before(
+    make_project: MakeProject, cache: LayerCache, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half of onnxruntime is left out; a budget that the image fits in is no obstacle."""
+    project = make_project(MODEL)
+    plan = planned(project, cache)
+    (platform,) = plan.platforms
+    (image,) = Native(plan, cache).build()
+    said = words.weigh(plan, platform)
+    for one, layer in zip(said[1:3], image.layers[1:3], strict=True):
+        assert layer.blob.size == pytest.approx(one.size, rel=0.15)
+    whole = replace(plan, settings=replace(plan.settings, slim=False))
+    kept = words.weigh(whole, platform)
+    assert [one.what for one in kept] == [one.what for one in said]
+    sizes = [sum(one.size for one in layers) for layers in (said, kept)]
+    assert sizes[1] - sizes[0] > 10e6
+    command = ["build", str(project.folder), "--plan", "--budget", f"{sum(sizes) // 2_000_000}MB"]
+    assert main.main(command) == 0
+    with (project.folder / "boxship.toml").open("a") as file:
+        file.write("slim = false\n")
+    assert main.main(command) == 9
+    assert "expected at most" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "named",
+    ["python:3.11-slim-bookworm", "registry.test:5000/team/images/python:3.11-slim-bookworm"],
+)
+def test_a_plan_fits_a_terminal(
+    make_project: MakeProject,
+    cache: LayerCache,
+    capsys: pytest.CaptureFixture[str],
+    named: str,
+) -> None:
+    found = locked(make_project(MODEL), cache)
+    assert found.base is not None
+    assert found.requirements is not None
+    project = make_project(f'{MODEL}[image]\nbase = "{named}"\n')
+    names = {"nvidia-cudnn-cu12": "9.1.0.70", "nvidia-cuda-nvrtc-cu12": "12.4.127",
+             "a-name-of-a-distribution-nobody-would-type": "2026.10.1"}  # fmt: skip
+    wheels = {
+        platform: (*some, *(replace(some[0], name=name, version=version, size=999_900_000)
+                            for name, version in names.items()))
+        for platform, some in found.requirements.wheels.items()
+    }  # fmt: skip
+    lock.write(
+        project.folder,
+        replace(
+            found,
+            base=replace(found.base, name=named),
+            requirements=replace(found.requirements, wheels=wheels),
+        ),
+    )
+    assert main.main(["build", str(project.folder), "--plan"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    told = " ".join(" ".join(lines).split())
+    assert f"base {named} " in told
+    for name, version in names.items():
+        assert f"{name} {version} 999.9 MB heavy: shared across images" in told
 
 
 @pytest.mark.parametrize(

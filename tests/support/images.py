@@ -107,13 +107,23 @@ def make_wheel(
 
 
 class Index:
-    """A package index on loopback. ``requests`` has the Authorization of each."""
+    """A package index on loopback.
 
-    def __init__(self, wheels: Mapping[str, bytes], *, login: str = "") -> None:
+    ``requests`` has the Authorization of each; ``sent`` are the bytes of files that were taken.
+    """
+
+    def __init__(
+        self, wheels: Mapping[str, bytes], *, login: str = "", ranges: bool = False
+    ) -> None:
         self.wheels = dict(wheels)
         self.login = login
+        self.ranges = ranges
         self.requests: list[str] = []
+        self.sent = 0
         self.port = 0
+
+    def address(self, file: str) -> str:
+        return f"http://127.0.0.1:{self.port}/files/{file}"
 
     @property
     def url(self) -> str:
@@ -144,17 +154,26 @@ def serving_index(index: Index) -> Iterator[Index]:
             index.requests.append(given)
             wanted = f"Basic {base64.b64encode(index.login.encode()).decode()}"
             page = index.page(self.path)
+            part = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("range", ""))
             if index.login and given != wanted:
                 self.send_response(401)
                 self.send_header("www-authenticate", "Basic")
                 page = b""
+            elif page is not None and part and index.ranges:
+                first, last = int(part[1]), int(part[2])
+                self.send_response(206)
+                self.send_header("content-range", f"bytes {first}-{last}/{len(page)}")
+                page = page[first : last + 1]
             else:
                 self.send_response(200 if page is not None else 404)
             kind = "text/html" if self.path.startswith("/simple") else "application/zip"
             self.send_header("content-type", kind)
             self.send_header("content-length", str(len(page or b"")))
             self.end_headers()
-            self.wfile.write(page or b"")
+            for start in range(0, len(page or b"") if self.command == "GET" else 0, 65536):
+                piece = (page or b"")[start : start + 65536]
+                self.wfile.write(piece)
+                index.sent += len(piece) if self.path.startswith("/files") else 0
 
         do_HEAD = do_GET  # noqa: N815 (the name that the server looks for)
 

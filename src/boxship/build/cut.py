@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from boxship.lock import LockedWheel
 
-_HEAVY_BYTES = 2_000_000
+HEAVY_BYTES = 2_000_000
+"""A wheel of as many bytes, with all that slimming leaves out, is a layer of its own."""
 _MOST_LAYERS = 60
 """An image holds 127 at most; the base, the code and the weights have some too."""
 
@@ -16,10 +17,9 @@ class Cut:
 
     wheels: tuple[LockedWheel, ...]
 
-    @property
-    def size(self) -> int:
+    def size(self, *, slimmed: bool) -> int:
         """Bytes of the wheels, which are compressed about as a layer is."""
-        return sum(wheel.size for wheel in self.wheels)
+        return sum(wheel.size - (wheel.left_out if slimmed else 0) for wheel in self.wheels)
 
 
 def cut(wheels: Sequence[LockedWheel]) -> tuple[Cut, ...]:
@@ -29,7 +29,7 @@ def cut(wheels: Sequence[LockedWheel]) -> tuple[Cut, ...]:
     layer, whatever else is in them.
     """
     heavy = sorted(
-        (wheel for wheel in wheels if wheel.size >= _HEAVY_BYTES),
+        (wheel for wheel in wheels if wheel.size >= HEAVY_BYTES),
         key=lambda wheel: (-wheel.size, wheel.name),
     )[:_MOST_LAYERS]
     light = sorted((wheel for wheel in wheels if wheel not in heavy), key=lambda one: one.name)

@@ -6,6 +6,7 @@ import re
 import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -14,7 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.tags import Tag
 from packaging.utils import canonicalize_name
 
-from boxship.build import asked_toml, requirement_lines, uv_program, wheel_sizes, wheel_tags
+from boxship.build import asked_toml, requirement_lines, uv_program, wheel_tags
 from boxship.build.requirements import Requirements
 from boxship.build.wheel_sizes import Sizes
 from boxship.errors import BuildError
@@ -27,6 +28,7 @@ _GLIBCS = (17, 28, *range(31, 41))
 _INDEX = re.compile(r"(?P<option>-i|--index-url|--extra-index-url)(?:\s*=\s*|\s+)(?P<url>\S+)")
 _PIN = re.compile(r"[\w.-]+==")
 _OPTIONS = {"-i": "index-url"}
+_ASKED_AT_ONCE = 8
 
 
 def target(platform: Platform, base: LockedBase) -> list[str]:
@@ -87,12 +89,16 @@ def resolve(
         )
         found = tomllib.loads(output.read_text(encoding="utf-8"))
         known = wheel_tags.ranks(_MACHINES[platform.architecture], base.python, base.glibc)
-        ask = wheel_sizes.Sizes(url for _, url in all_indexes(requirements, indexes))
+        urls = [url for _, url in all_indexes(requirements, indexes)]
         hashes = _hashes(requirements)
-        return tuple(
-            _wheel(_checked(package, hashes, requirements.file), output.parent, folder, known, ask)
-            for package in found.get("packages") or ()
-        )
+        packages = [
+            _checked(package, hashes, requirements.file) for package in found.get("packages") or ()
+        ]
+        with Sizes(urls, before) as ask, ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+            wheels = pool.map(
+                lambda package: _wheel(package, output.parent, folder, known, ask), packages
+            )
+            return tuple(wheels)
 
 
 def install(
@@ -215,8 +221,9 @@ def _wheel(
     elif archive is not None:
         place = without_credentials(url)
     digest = f"sha256:{wheel['hashes']['sha256']}"
-    size = wheel.get("size") or ((folder / place).stat().st_size if path else ask(url))
-    return LockedWheel(name, version or file.split("-")[1], file, digest, int(size), place)
+    size = ask(folder / place if path else url, digest, int(wheel.get("size") or 0))
+    version = version or file.split("-")[1]
+    return LockedWheel(name, version, file, digest, size.whole, place, size.left_out)
 
 
 def _file(wheel: dict[str, Any]) -> str:

@@ -1,35 +1,114 @@
-"""How large a wheel is, where its index does not say: many plain ones list links alone."""
+"""How large a wheel is, and how much of it no image has, before it is downloaded."""
 
 import logging
+import re
+import zipfile
 from collections.abc import Iterable
-from urllib.parse import urlsplit
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+from urllib.parse import unquote, urlsplit
 
 import httpx
 
+from boxship.build import slim
+from boxship.build.cut import HEAVY_BYTES
+from boxship.build.remote_file import RemoteFile
+from boxship.lock import LockedWheel
+
 logger = logging.getLogger("boxship.build")
+
+_SECONDS = 30
+# https://packaging.python.org/en/latest/specifications/binary-distribution-format/
+_MOVED = re.compile(r"[^/]+\.data/(?:purelib|platlib|data)/")
+
+
+@dataclass(frozen=True)
+class Size:
+    """Bytes of a wheel, and of those of its files that slimming leaves out, compressed."""
+
+    whole: int
+    left_out: int = 0
 
 
 class Sizes:
-    """Asks for a file's length. ``indexes`` may hold logins, which go to their own hosts alone."""
+    """Asks for what was not locked ``before``; many threads may ask at once.
 
-    def __init__(self, indexes: Iterable[str]) -> None:
+    ``indexes`` may hold logins, which go to their own hosts alone.
+    """
+
+    def __init__(self, indexes: Iterable[str], before: Iterable[LockedWheel] = ()) -> None:
         parts = [urlsplit(url) for url in indexes]
         self._logins = {
-            one.netloc.rpartition("@")[2]: (one.username or "", one.password or "")
+            one.netloc.rpartition("@")[2]: httpx.BasicAuth(
+                unquote(one.username or ""), unquote(one.password or "")
+            )
             for one in parts
             if one.username
         }
+        self._before = {one.digest: Size(one.size, one.left_out) for one in before}
+        self._client = httpx.Client(follow_redirects=True, timeout=_SECONDS)
 
-    def __call__(self, url: str) -> int:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def __call__(self, place: str | Path, digest: str, told: int = 0) -> Size:
+        """The size of the wheel at ``place``, an address or a file; an index ``told`` it, or 0.
+
+        Of a light wheel, and where nobody tells, nothing is left out.
+        """
+        before = self._before.get(digest, Size(0))
+        whole = told or before.whole or self._whole(place)
+        if whole < HEAVY_BYTES:
+            return Size(whole)
+        # None may be because no server told it then.
+        return Size(whole, before.left_out or self._left_out(place, whole))
+
+    def _whole(self, place: str | Path) -> int:
         """Bytes; 0, with a word on it, where nobody tells."""
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        place = parts._replace(netloc=host).geturl()
-        login = self._logins.get(host)
+        if isinstance(place, Path):
+            return place.stat().st_size
+        url, login = self._at(place)
         try:
-            answer = httpx.head(place, auth=login, follow_redirects=True, timeout=30)
+            answer = self._client.head(url, auth=login)
             answer.raise_for_status()
             return int(answer.headers["content-length"])
         except (httpx.HTTPError, KeyError, ValueError) as error:
-            logger.warning("%s: its size is not known, and counts as nothing: %s", place, error)
+            logger.warning("%s: its size is not known, and counts as nothing: %s", url, error)
             return 0
+
+    def _left_out(self, place: str | Path, whole: int) -> int:
+        """Bytes, from the wheel's list of its files, which is at its end."""
+        file: Path | RemoteFile
+        if isinstance(place, Path):
+            name, file = str(place), place
+        else:
+            name, login = self._at(place)
+            file = RemoteFile(self._client, name, whole, login)
+        try:
+            with zipfile.ZipFile(file) as wheel:
+                found = sum(
+                    one.compress_size
+                    for one in wheel.infolist()
+                    if slim.left_out(_MOVED.sub("", one.filename, count=1))
+                )
+        # The last two are of lists that zipfile cannot read.
+        except (
+            httpx.HTTPError,
+            OSError,
+            zipfile.BadZipFile,
+            ValueError,
+            NotImplementedError,
+        ) as error:
+            logger.debug("%s: its files are not known, and count as staying: %s", name, error)
+            return 0
+        return found if found < whole else 0
+
+    def _at(self, url: str) -> tuple[str, httpx.Auth]:
+        """The address as it may be told, and the login for it."""
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        return parts._replace(netloc=host).geturl(), self._logins.get(host, httpx.Auth())

@@ -33,14 +33,14 @@ def weigh(plan: BuildPlan, platform: Platform) -> tuple[Weighed, ...]:
 
 
 def _layers(plan: BuildPlan, platform: Platform) -> Iterator[Weighed]:
-    yield Weighed(f"base {plan.base.name}", "locked by its digest", plan.base.sizes[str(platform)])
+    yield Weighed(f"base {plan.base.name}", "locked by digest", plan.base.sizes[str(platform)])
     for cut in plan.packages[platform]:
+        size = cut.size(slimmed=plan.settings.slim)
         if len(cut.wheels) == 1:
             wheel = cut.wheels[0]
-            why = "heavy: every image with this wheel shares it"
-            yield Weighed(f"{wheel.name} {wheel.version}", why, cut.size)
+            yield Weighed(f"{wheel.name} {wheel.version}", "heavy: shared across images", size)
         else:
-            yield Weighed(f"{len(cut.wheels)} light packages", "they change together", cut.size)
+            yield Weighed(f"{len(cut.wheels)} light packages", "they change together", size)
     own = sum(len(content) for content in own_wheel.make().files.values()) // 3
     yield Weighed("boxship", "serves the model", own)
     yield Weighed("code and settings", "changes most often", sum(map(_size, plan.code)) // 3)

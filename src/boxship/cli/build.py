@@ -29,6 +29,8 @@ examples:
   boxship build -t churn:7 --load              into Docker or Podman
   boxship build -o docker-archive:churn.tar
 """
+_WIDEST = 38
+"""Columns for what a layer is, so that size and reason fit 80; longer names have their own line."""
 _FLAGS = ("base", "requirements", "weights", "budget", "platforms", "compression")
 
 
@@ -119,9 +121,10 @@ def _say(plan: "BuildPlan") -> int:
     for platform in plan.platforms:
         layers = words.weigh(plan, platform)
         print(f"{platform}, about {sizes.shown(sum(one.size for one in layers))}")
-        width = max(len(one.what) for one in layers)
+        width = min(max(len(one.what) for one in layers), _WIDEST)
         for one in layers:
-            print(f"  {one.what:<{width}}  {sizes.shown(one.size):>8}  {one.why}")
+            what = one.what if len(one.what) <= width else f"{one.what}\n  {'':<{width}}"
+            print(f"  {what:<{width}}  {sizes.shown(one.size):>9}  {one.why}")
         words.check_budget(plan, platform, sum(one.size for one in layers))
     print(f"weights: {plan.weights.delivery} ({plan.weights.why})")
     print(f"user {plan.user}, port {plan.port}: {' '.join(plan.command)}")
