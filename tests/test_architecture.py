@@ -46,7 +46,7 @@ FORBIDDEN_WORDS = (
 
 
 def test_every_folder_of_tests_is_collected(pytestconfig: pytest.Config) -> None:
-    """pytest passes folders of some names by, `build` among them, and says nothing of it."""
+    """Folders of some names are passed by without a word, `build` among them."""
     passed_by = pytestconfig.getini("norecursedirs")
     rooms = {path.parent for path in (ROOT / "tests").rglob("test_*.py")}
     names = {part for room in rooms for part in room.relative_to(ROOT).parts}

@@ -39,6 +39,9 @@ class ImageSettings:
     system_packages: tuple[str, ...] = setting(
         (), texts(), "Debian packages to install; they need --builder docker or podman"
     )
+    build_packages: tuple[str, ...] = setting(
+        (), texts(), "Debian packages that only the build needs, such as gcc; an engine's too"
+    )
     run: tuple[str, ...] = setting(
         (), texts(), "shell commands to run; they need --builder docker or podman"
     )

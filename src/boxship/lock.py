@@ -67,6 +67,11 @@ class LockedWheel:
     place: str = ""
     left_out: int = 0
 
+    @property
+    def is_source(self) -> bool:
+        """Whether there is no wheel of it: an engine makes one while it builds the image."""
+        return not self.file.endswith(".whl")
+
 
 @dataclass(frozen=True)
 class LockedRequirements:

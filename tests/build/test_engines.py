@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
-from support.images import make_wheel
+from support.images import make_source, make_wheel
 from support.parts import VARIABLE, Parts, container, push_base
 from support.stores import BUCKET, s3_server
 
@@ -235,6 +235,27 @@ def test_an_engine_installs_wheels_of_ones_own_and_runs_commands_last(
     boxship("build", "-t", "own:1", *options, cwd=tmp_path)
     with container(parts, "docker", "own:1") as running:
         assert parts.run("docker", "exec", running.name, "cat", "/srv/said") == "hello"
+
+
+@pytest.mark.timeout(300)
+def test_an_engine_makes_the_wheels_that_are_missing(
+    parts: Parts, base: str, boxship: Boxship, tmp_path: Path
+) -> None:
+    file, data = make_source("acme-made", "1.0", {"acme_made.py": "def twice(x): return 2 * x\n"})
+    (tmp_path / file).write_bytes(data)
+    (tmp_path / "requirements.txt").write_text(f"./{file}\n")
+    (tmp_path / "service.py").write_text(
+        SERVICE.replace("2 * row.x", "twice(row.x)").replace(
+            "from boxship", "from acme_made import twice\nfrom boxship"
+        )
+    )
+    (tmp_path / "boxship.toml").write_text(
+        f'service = "service:Double"\n[image]\nbase = "{base}"\n'
+    )
+    boxship("lock", "--builder", "docker", cwd=tmp_path)
+    boxship("build", "-t", "made:1", "--builder", "docker", "--network", "host", cwd=tmp_path)
+    with container(parts, "docker", "made:1") as running:
+        assert json.loads(running.ask("/predict", '{"x": 2}')) == {"value": 4.0}
 
 
 DEMO = Path(__file__).resolve().parents[2] / "demo" / "image.py"

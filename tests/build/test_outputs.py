@@ -19,7 +19,7 @@ from boxship.build.weights import Weights
 from boxship.cli import main
 from boxship.errors import ImageError, UsageError
 from boxship.image_settings import ImageSettings
-from boxship.lock import LockedBase, LockedRequirements
+from boxship.lock import LockedBase, LockedRequirements, LockedWheel
 from boxship.oci import engine, layout
 from boxship.oci.blobs import Blobs
 from boxship.oci.contents import walk
@@ -31,10 +31,17 @@ from boxship.oci.registry import Repository
 
 MODEL = 'model = "churn.onnx"\n'
 HERE = Platform("linux", "amd64")
+SOURCE = LockedWheel("docopt", "0.6.2", "docopt-0.6.2.tar.gz", "sha256:49b3", 25901)
 VOLUME = Weights("image-volume", "", "/models/churn.onnx", volume=(Entry("churn.onnx", b""),))
 
 
-def a_plan(*, weights: Weights | None = None, several: bool = False, **settings: Any) -> BuildPlan:
+def a_plan(
+    *,
+    weights: Weights | None = None,
+    several: bool = False,
+    wheels: tuple[LockedWheel, ...] = (),
+    **settings: Any,
+) -> BuildPlan:
     """A plan, as far as what becomes of its image depends on it."""
     return BuildPlan(
         name="Churn",
@@ -42,7 +49,7 @@ def a_plan(*, weights: Weights | None = None, several: bool = False, **settings:
         base=LockedBase("python:3.11-slim", "3.11", "/python", "2.36", "/site-packages"),
         platforms=(HERE, Platform("linux", "arm64")) if several else (HERE,),
         requirements=Requirements(None, ()),
-        locked=LockedRequirements(""),
+        locked=LockedRequirements("", wheels={"linux/amd64": wheels, "linux/arm64": ()}),
         packages={},
         model=None,
         code=(),
@@ -82,7 +89,9 @@ def test_flags_that_make_no_sense_are_refused_before_a_build(
         (a_plan(several=True), {"builder": "docker"}, "platforms: expected one for"),
         (a_plan(weights=VOLUME), {"builder": "docker"}, "bake, mount or fetch"),
         (a_plan(compression="zstd"), {"builder": "podman"}, "expected gzip for --builder podman"),
-        (a_plan(run=("true",)), {}, "expected none for --builder native"),
+        (a_plan(run=("true",)), {}, "run: expected none for --builder native"),
+        (a_plan(build_packages=("gcc",)), {}, "build_packages: expected none for --builder native"),
+        (a_plan(wheels=(SOURCE,)), {}, "expected wheels .* found the source of docopt"),
     ],
 )
 def test_settings_that_a_builder_cannot_obey_are_refused_with_a_next_step(

@@ -1,16 +1,26 @@
 """Requirements are resolved for the image, and the very files that were locked are installed."""
 
 import configparser
+import hashlib
 from pathlib import Path
 
 import pytest
-from support.images import Index, MakeProject, built, contents_of, locked, make_wheel, serving_index
+from support.images import (
+    Index,
+    MakeProject,
+    built,
+    contents_of,
+    locked,
+    make_source,
+    make_wheel,
+    serving_index,
+)
 
 from boxship.build import plan as plans, with_engine
 from boxship.build.layer_cache import LayerCache
 from boxship.build.locking import lock_image
 from boxship.build.native import Native
-from boxship.errors import BuildError
+from boxship.errors import BuildError, UsageError
 from boxship.lock import FILE_NAME
 
 MODEL = 'model = "churn.onnx"\n'
@@ -93,6 +103,8 @@ def test_what_was_locked_stays_until_it_is_upgraded(
         assert (names(kept)["acme-a"], names(kept)["acme-b"]) == ("1.0", "1.0")
         one = lock_image(project, first, blobs=cache.blobs, upgrade=["acme_A"])
         assert (names(one)["acme-a"], names(one)["acme-b"]) == ("2.0", "1.0")
+        with pytest.raises(UsageError, match=r"found 'acme-aa'; did you mean 'acme-a'\?"):
+            lock_image(project, first, blobs=cache.blobs, upgrade=["acme-aa"])
         both = lock_image(project, first, blobs=cache.blobs, upgrade=None)
         assert (names(both)["acme-a"], names(both)["acme-b"]) == ("2.0", "2.0")
 
@@ -179,3 +191,22 @@ def test_what_has_no_wheel_is_named_with_the_way_out(
         with pytest.raises(BuildError, match="acme-source") as caught:
             locked(make_project(MODEL, requirements_txt=lines), cache)
     assert "pip wheel --no-deps" in caught.value.tip
+    assert "--builder docker, of lock and of build" in caught.value.tip
+
+
+def test_a_source_is_locked_where_an_engine_builds(
+    make_project: MakeProject, cache: LayerCache
+) -> None:
+    """By its hash, as all else; wheels are still taken where there are any."""
+    file, data = make_source("acme-source", "1.0", {"acme_source.py": "SAID = 'hello'\n"})
+    with serving_index(Index({file: data})) as index:
+        lines = f"--extra-index-url {index.url}\nacme-source\n"
+        project = make_project(MODEL, requirements_txt=lines)
+        whole = locked(project, cache, sources=True)
+    assert whole.requirements is not None
+    (wheels,) = whole.requirements.wheels.values()
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    assert [(one.name, one.version, one.file, one.digest) for one in wheels if one.is_source] == [
+        ("acme-source", "1.0", file, digest)
+    ]
+    assert "numpy" in names(whole)

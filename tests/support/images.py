@@ -106,6 +106,23 @@ def make_wheel(
     return f"{name.replace('-', '_')}-{version}-{tag}.whl", data.getvalue()
 
 
+def make_source(name: str, version: str, files: Mapping[str, str]) -> tuple[str, bytes]:
+    """A source distribution that setuptools makes a wheel of, and its file name."""
+    module = name.replace("-", "_")
+    setup = (
+        "from setuptools import setup\n"
+        f"setup(name={name!r}, version={version!r}, py_modules=[{module!r}])\n"
+    )
+    stem = f"{module}-{version}"
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w:gz") as archive:
+        for path, text in {"setup.py": setup, **files}.items():
+            entry = tarfile.TarInfo(f"{stem}/{path}")
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return f"{stem}.tar.gz", written.getvalue()
+
+
 class Index:
     """A package index on loopback.
 

@@ -37,11 +37,11 @@ def render(plan: BuildPlan, platform: Platform, wheel: str) -> str:
         [
             "# Written by `boxship dockerfile`. Yours from here on.",
             f"FROM {base} AS build",
-            *_system(plan),
+            *_system((*plan.settings.system_packages, *plan.settings.build_packages)),
             *_install(plan, cuts, wheel),
             "",
             f"FROM {base}",
-            *_system(plan),
+            *_system(plan.settings.system_packages),
             *_copies(plan, cuts),
             *(f"RUN {command}" for command in plan.settings.run),
             *_settings(plan, platform),
@@ -79,8 +79,8 @@ def requirements_name(cut: Cut) -> str:
     return f"{cut.wheels[0].name if len(cut.wheels) == 1 else 'others'}.txt"
 
 
-def _system(plan: BuildPlan) -> list[str]:
-    names = " ".join(sorted(map(shlex.quote, plan.settings.system_packages)))
+def _system(packages: Sequence[str]) -> list[str]:
+    names = " ".join(sorted(map(shlex.quote, packages)))
     if not names:
         return []
     install = "apt-get install --yes --no-install-recommends"

@@ -1,11 +1,14 @@
 """From what a project asks for to what it gets, by digest: base image, requirements, model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from packaging.utils import canonicalize_name
+
+from boxship import suggestions
 from boxship.build import base_python, plan, requirements, uv
-from boxship.errors import BuildError
-from boxship.lock import Lock, LockedBase, LockedRequirements
+from boxship.errors import BuildError, UsageError
+from boxship.lock import Lock, LockedBase, LockedRequirements, LockedWheel
 from boxship.oci.blobs import Blobs
 from boxship.oci.platform import Platform
 from boxship.oci.source import Source
@@ -19,11 +22,13 @@ def lock_image(
     blobs: Blobs,
     indexes: Sequence[str] = (),
     upgrade: Sequence[str] | None = (),
+    sources: bool = False,
 ) -> Lock:
     """``before``, which has the model already, with base image and requirements as they are now.
 
     What was locked stays where it still fits, but for the distributions in ``upgrade``; None
-    stands for all, and for the base image. Raises ``BoxshipError``.
+    stands for all, and for the base image. With ``sources``, what has no wheel is locked too, for
+    an engine to make one. Raises ``BoxshipError``.
     """
     platforms = plan.platforms(project)
     base = _base(project, before, platforms, blobs, anew=upgrade is None)
@@ -41,12 +46,25 @@ def lock_image(
             indexes=indexes,
             upgrade=upgrade or (),
             before=old.get(str(platform), ()),
+            sources=sources,
         )
         for platform in platforms
     }
+    _check_found(upgrade or (), wheels)
     digest = wanted.digest(base.python, base.glibc)
     locked = LockedRequirements(digest, uv.index_urls(wanted, indexes), wheels)
     return replace(before, base=base, requirements=locked)
+
+
+def _check_found(upgrade: Sequence[str], wheels: Mapping[str, Sequence[LockedWheel]]) -> None:
+    """A name with a typing error would otherwise leave everything as it is, in silence."""
+    known = {canonicalize_name(one.name) for found in wheels.values() for one in found}
+    for name in upgrade:
+        if canonicalize_name(name) not in known:
+            raise UsageError(
+                f"--upgrade: expected a package that the requirements come to, found {name!r}"
+                f"{suggestions.hint(canonicalize_name(name), known) or '.'}"
+            )
 
 
 def _base(

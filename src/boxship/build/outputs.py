@@ -9,6 +9,7 @@ from boxship.build import sbom
 from boxship.build.plan import BuildPlan
 from boxship.errors import UsageError
 from boxship.files import write_whole
+from boxship.lock import FILE_NAME
 from boxship.oci import archive, engine, layout, push, reference
 from boxship.oci.attach import attach
 from boxship.oci.blobs import Blobs
@@ -145,10 +146,19 @@ def _output(text: str | None) -> tuple[str, str]:
 
 
 def _check_native(plan: BuildPlan, *, network: str) -> None:
-    if plan.settings.system_packages or plan.settings.run:
+    for key in ("system_packages", "build_packages", "run"):
+        if getattr(plan.settings, key):
+            raise UsageError(
+                f"[image] {key}: expected none for --builder native, which runs nothing.",
+                tip="Build with --builder docker or podman.",
+            )
+    sources = {one.name for platform in plan.platforms for one in plan.sources(platform)}
+    if sources:
         raise UsageError(
-            "[image] system_packages, run: expected none for --builder native, which runs nothing.",
-            tip="Build with --builder docker or podman.",
+            f"{plan.folder / FILE_NAME}: expected wheels for --builder native, found the source of "
+            f"{', '.join(sorted(sources))}.",
+            tip="Build with --builder docker or podman, or lock again without --builder and follow "
+            "what is said then.",
         )
     if network:
         raise UsageError(

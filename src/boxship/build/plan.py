@@ -14,7 +14,15 @@ from boxship.build.requirements import Requirements
 from boxship.build.weights import Weights
 from boxship.errors import DigestError, UsageError
 from boxship.image_settings import ImageSettings
-from boxship.lock import FILE_NAME, Lock, LockedBase, LockedModel, LockedRequirements, as_text
+from boxship.lock import (
+    FILE_NAME,
+    Lock,
+    LockedBase,
+    LockedModel,
+    LockedRequirements,
+    LockedWheel,
+    as_text,
+)
 from boxship.oci import platform
 from boxship.oci.layer import Entry
 from boxship.oci.platform import Platform
@@ -58,6 +66,10 @@ class BuildPlan:
     command: tuple[str, ...] = ()
     port: int = contract.PORT
     stop_signal: str = "SIGTERM"
+
+    def sources(self, platform: Platform) -> tuple[LockedWheel, ...]:
+        """What is installed from its source, of which only an engine makes a wheel."""
+        return tuple(one for one in self.locked.wheels[str(platform)] if one.is_source)
 
     @property
     def health(self) -> Mapping[str, Any]:

@@ -54,11 +54,13 @@ def resolve(
     indexes: Sequence[str],
     upgrade: Sequence[str],
     before: Sequence[LockedWheel],
+    sources: bool = False,
 ) -> tuple[LockedWheel, ...]:
     """Choose a wheel of every distribution that ``requirements`` come to.
 
-    What was locked ``before`` stays, where it still fits and ``upgrade`` does not name it.
-    Raises ``BuildError`` with uv's own explanation.
+    What was locked ``before`` stays, where it still fits and ``upgrade`` does not name it. With
+    ``sources``, what has no wheel comes as its source, whose setup uv may run to learn what it
+    needs. Raises ``BuildError`` with uv's own explanation.
     """
     with tempfile.TemporaryDirectory(prefix="boxship-lock-") as temporary:
         own = Path(temporary) / "boxship.txt"
@@ -67,7 +69,8 @@ def resolve(
         own.write_text("\n".join(lines) + "\n", encoding="utf-8")
         output = Path(temporary) / "pylock.toml"
         argv = ["pip", "compile", "--quiet", "--no-header", "--no-config"]
-        argv += [*target(platform, base), "--only-binary", ":all:"]
+        argv += target(platform, base)
+        argv += [] if sources else ["--only-binary", ":all:"]
         if before:
             # In two steps: uv prefers what its output names already, in that very form alone.
             preferred = Path(temporary) / "preferred.txt"
@@ -96,7 +99,7 @@ def resolve(
         ]
         with Sizes(urls, before) as ask, ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
             wheels = pool.map(
-                lambda package: _wheel(package, output.parent, folder, known, ask), packages
+                lambda package: _locked(package, output.parent, folder, known, ask), packages
             )
             return tuple(wheels)
 
@@ -200,20 +203,21 @@ def _checked(
     return package if archive else {**package, "wheels": kept}
 
 
-def _wheel(
+def _locked(
     package: dict[str, Any], beside: Path, folder: Path, known: dict[Tag, int], ask: Sizes
 ) -> LockedWheel:
-    """The best wheel of a package; uv names paths from ``beside``, the lock from ``folder``."""
+    """The best wheel of a package, or its source where uv was let choose that.
+
+    uv names paths from ``beside``, the lock from ``folder``.
+    """
     name, version = str(package.get("name")), str(package.get("version", ""))
     archive = package.get("archive")
     wheels = [archive] if isinstance(archive, dict) else package.get("wheels") or []
     chosen = wheel_tags.best([_file(wheel) for wheel in wheels], known)
-    if chosen < 0:
-        raise BuildError(
-            f"{name}: expected a wheel, found none.",
-            tip=uv_program.MAKE_ONE,
-        )
-    wheel, file = wheels[chosen], _file(wheels[chosen])
+    wheel = wheels[chosen] if chosen >= 0 else archive or package.get("sdist")
+    if not isinstance(wheel, dict) or (chosen < 0 and _file(wheel).endswith(".whl")):
+        raise BuildError(f"{name}: expected a wheel, found none.", tip=uv_program.MAKE_ONE)
+    file = _file(wheel)
     url, path = str(wheel.get("url", "")), str(wheel.get("path", ""))
     place = ""
     if path:

@@ -12,7 +12,7 @@ from boxship.errors import BuildError
 
 MAKE_ONE: Final = (
     "Make a wheel of it where you trust it, pip wheel --no-deps NAME==VERSION, and name that file in "
-    "the requirements: ./FILE.whl"
+    "the requirements: ./FILE.whl. Or have an engine make it: --builder docker, of lock and of build."
 )
 """The way out for what has no wheel."""
 _LOGIN = re.compile(r"(?P<scheme>[a-z+]+://)[^/@\s]+@")

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boxship import lock, project
-from boxship.cli import ending, sizes, verbs
+from boxship.cli import ending, image_flags, sizes, verbs
 from boxship.errors import UsageError
-from boxship.image_settings import ImageSettings
-from boxship.settings import options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,34 +50,24 @@ def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
     verb.add_argument("--push", action="store_true", help="send it to the registry of its name")
     verb.add_argument("--load", action="store_true", help="hand it to Docker or Podman")
     verb.add_argument("--plan", action="store_true", help="say what the image would be, and stop")
-    verb.add_argument(
-        "--builder",
-        choices=("native", "docker", "podman"),
-        default="native",
-        help="native needs no engine; docker and podman go through the Dockerfile",
+    image_flags.add_builder(
+        verb, "native needs no engine; docker and podman go through the Dockerfile"
     )
     verb.add_argument(
         "--network", default="", metavar="NET", help="of the builds of docker and podman, as host"
     )
-    known = {option.key: option for option in options(ImageSettings, "image")}
-    for key in _FLAGS:
-        option = known[key]
-        verb.add_argument(
-            option.flag if key != "platforms" else "--platform",
-            dest=f"image_{key}",
-            metavar=option.kind.metavar,
-            help=option.help,
-        )
+    image_flags.add_to(verb, _FLAGS)
     verb.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, build, and say what came of it."""
-    given = {
-        key: value for key in _FLAGS if (value := getattr(arguments, f"image_{key}")) is not None
-    }
     resolved = project.resolve(
-        arguments.target, flags={}, image_flags=given, environ=os.environ, cwd=Path.cwd()
+        arguments.target,
+        flags={},
+        image_flags=image_flags.given(arguments, _FLAGS),
+        environ=os.environ,
+        cwd=Path.cwd(),
     )
     for warning in resolved.warnings:
         print(f"boxship: {warning}", file=sys.stderr)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from boxship import lock, project
-from boxship.cli import verbs
+from boxship.cli import image_flags, verbs
 
 _EPILOG = """\
 examples:
@@ -14,6 +14,7 @@ examples:
   boxship dockerfile --write    write it into the project, with what it needs
   docker build -t churn .       and Boxship is needed no more
 """
+_FLAGS = ("base", "requirements", "weights", "platforms")
 
 
 def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
@@ -36,12 +37,19 @@ def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
     verb.add_argument(
         "--force", action="store_true", help="let --write replace a Dockerfile of your own"
     )
+    image_flags.add_to(verb, _FLAGS)
     verb.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print or write it."""
-    resolved = project.resolve(arguments.target, flags={}, environ=os.environ, cwd=Path.cwd())
+    resolved = project.resolve(
+        arguments.target,
+        flags={},
+        image_flags=image_flags.given(arguments, _FLAGS),
+        environ=os.environ,
+        cwd=Path.cwd(),
+    )
     for warning in resolved.warnings:
         print(f"boxship: {warning}", file=sys.stderr)
     found = resolved.project

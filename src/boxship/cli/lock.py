@@ -10,7 +10,7 @@ from boxship import lock, project
 from boxship.artifact import model_file
 from boxship.artifact.cache import Cache, default_folder, default_limit
 from boxship.artifact.fetch import Fetch
-from boxship.cli import sizes, verbs
+from boxship.cli import image_flags, sizes, verbs
 from boxship.cli.meter import Meter
 from boxship.errors import BoxshipError, UsageError
 from boxship.lock import Lock, LockedModel
@@ -23,6 +23,7 @@ examples:
   boxship lock --upgrade numpy   the newest numpy that fits; all else stays
   boxship lock churn --trust     these bytes may be a pickle of any names
 """
+_FLAGS = ("base", "requirements", "platforms")
 
 
 def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
@@ -49,6 +50,10 @@ def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
         metavar="NAME",
         help="take the newest of a package; without a name, of all, and of the base image",
     )
+    image_flags.add_to(verb, _FLAGS)
+    image_flags.add_builder(
+        verb, "who builds; docker and podman make wheels too, of packages that have none"
+    )
     verb.add_argument(
         "--extra-index-url",
         action="append",
@@ -68,7 +73,12 @@ def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Find everything's digest and write it down."""
     resolved = project.resolve(
-        arguments.target, flags={}, environ=os.environ, cwd=Path.cwd(), locked=False
+        arguments.target,
+        flags={},
+        image_flags=image_flags.given(arguments, _FLAGS),
+        environ=os.environ,
+        cwd=Path.cwd(),
+        locked=False,
     )
     for warning in resolved.warnings:
         print(f"boxship: {warning}", file=sys.stderr)
@@ -161,6 +171,7 @@ def _image(found: Project, before: Lock, arguments: argparse.Namespace) -> Lock:
                 blobs=layers.blobs,
                 indexes=arguments.extra_index_url,
                 upgrade=None if "" in names else names,
+                sources=arguments.builder != "native",
             )
     except BoxshipError as error:
         if not error.tip and found.model_location and arguments.only is None:
