@@ -6,12 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support.images import MINOR, MakeProject, built, contents_of, make_wheel
+from support.images import MINOR, MakeProject, built, contents_of, make_wheel, planned
 
 from boxship.build.layer_cache import LayerCache
+from boxship.build.native import Native
 from boxship.errors import BuildError
 from boxship.oci import descriptor, layout
 from boxship.oci.contents import unpack, walk
@@ -178,6 +180,21 @@ def test_delivery_changes_no_other_layer(make_project: MakeProject, cache: Layer
     assert mounted.layers[:-1] == baked.layers[: len(mounted.layers) - 1]
     assert len(mounted.layers) == len(baked.layers) - 1
     assert mounted.config["config"]["Env"] == baked.config["config"]["Env"]
+
+
+def test_two_builds_at_once_make_a_layer_once(
+    make_project: MakeProject, cache: LayerCache, tmp_path: Path
+) -> None:
+    """The one that comes second waits, and takes what the first has made."""
+    plan = planned(make_project('app = "app:app"\n', app_py="app = None\n"), cache)
+    cold = LayerCache(tmp_path / "cold")
+    said: list[str] = []
+    builds = [Native(plan, cold, told=said.append) for _ in range(2)]
+    with ThreadPoolExecutor() as pool:
+        first, second = pool.map(lambda one: one.build(), builds)
+    assert first == second
+    assert sum("installing" in words for words in said) == 1
+    assert list(cold.work.iterdir()) == []
 
 
 def test_two_packages_with_one_path(

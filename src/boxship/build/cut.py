@@ -17,6 +17,13 @@ class Cut:
 
     wheels: tuple[LockedWheel, ...]
 
+    @property
+    def title(self) -> str:
+        """What is in it, in a few words."""
+        if len(self.wheels) == 1:
+            return f"{self.wheels[0].name} {self.wheels[0].version}"
+        return f"{len(self.wheels)} light packages"
+
     def size(self, *, slimmed: bool) -> int:
         """Bytes of the wheels, which are compressed about as a layer is."""
         return sum(wheel.size - (wheel.left_out if slimmed else 0) for wheel in self.wheels)

@@ -1,8 +1,10 @@
 """Layers that were packed before, by what they were made of; shared by many processes."""
 
+import contextlib
+import fcntl
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +55,19 @@ class LayerCache(LayerFolder):
         }
         self.notes.mkdir(parents=True, exist_ok=True)
         write_whole(self._note(made_of), json.dumps(note))
+
+    @contextlib.contextmanager
+    def making(self, *made_of: str) -> Iterator[None]:
+        """Whoever else makes the same waits until it is there, or could not be made."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        file = self.work / f"{_key(made_of)}.lock"
+        with file.open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                # Who waits has it open; who comes now finds what was made.
+                file.unlink(missing_ok=True)
 
     def once(self, act: Callable[[], None], *digests: str, of: str) -> None:
         """Do ``act`` unless it was done, without an error, ``of`` this with just these blobs."""

@@ -112,18 +112,33 @@ class Native:
     def _packages(self, platform: Platform, python: Interpreter) -> list[tuple[Packed, str]]:
         """The layers of what is installed; only those are installed that were not packed before."""
         cuts = self.plan.packages[platform]
-        found = {cut: self.cache.find(*self._made_of(cut)) for cut in cuts}
-        missing = [wheel for cut in cuts if found[cut] is None for wheel in cut.wheels]
-        if missing:
-            with self._room() as room:
-                self.told(f"{platform}: installing {len(missing)} packages")
-                distributions = self._install(missing, platform, room)
-                for cut in cuts:
-                    if found[cut] is None:
-                        found[cut] = self._pack_cut(cut, distributions, room, python)
-        packed = [(one, _named(cut)) for cut in cuts if (one := found[cut]) is not None]
+        found = self._found(cuts)
+        if missing := [cut for cut in cuts if cut not in found]:
+            with self.cache.making(*(part for cut in missing for part in self._made_of(cut))):
+                # Another build may have made them while this one waited.
+                found |= self._found(missing)
+                if left := [cut for cut in missing if cut not in found]:
+                    found |= self._make(left, platform, python)
+        packed = [(found[cut], _named(cut)) for cut in cuts]
         installed.check_conflicts([(name, one.files) for one, name in packed])
         return packed
+
+    def _found(self, cuts: Sequence[Cut]) -> dict[Cut, Packed]:
+        known = {cut: self.cache.find(*self._made_of(cut)) for cut in cuts}
+        return {cut: packed for cut, packed in known.items() if packed is not None}
+
+    def _make(
+        self, cuts: Sequence[Cut], platform: Platform, python: Interpreter
+    ) -> dict[Cut, Packed]:
+        wheels = [wheel for cut in cuts for wheel in cut.wheels]
+        made = {}
+        with self._room() as room:
+            self.told(f"{platform}: installing {len(wheels)} packages")
+            distributions = self._install(wheels, platform, room)
+            for cut in cuts:
+                self.told(f"{platform}: packing {cut.title}")
+                made[cut] = self._pack_cut(cut, distributions, room, python)
+        return made
 
     def _install(
         self, wheels: Sequence[LockedWheel], platform: Platform, room: Path
@@ -230,6 +245,4 @@ class Native:
 
 
 def _named(cut: Cut) -> str:
-    if len(cut.wheels) == 1:
-        return f"{cut.wheels[0].name} {cut.wheels[0].version}"
-    return ", ".join(wheel.name for wheel in cut.wheels)
+    return cut.title if len(cut.wheels) == 1 else ", ".join(wheel.name for wheel in cut.wheels)

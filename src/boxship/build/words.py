@@ -35,12 +35,8 @@ def weigh(plan: BuildPlan, platform: Platform) -> tuple[Weighed, ...]:
 def _layers(plan: BuildPlan, platform: Platform) -> Iterator[Weighed]:
     yield Weighed(f"base {plan.base.name}", "locked by digest", plan.base.sizes[str(platform)])
     for cut in plan.packages[platform]:
-        size = cut.size(slimmed=plan.settings.slim)
-        if len(cut.wheels) == 1:
-            wheel = cut.wheels[0]
-            yield Weighed(f"{wheel.name} {wheel.version}", "heavy: shared across images", size)
-        else:
-            yield Weighed(f"{len(cut.wheels)} light packages", "they change together", size)
+        why = "heavy: shared across images" if len(cut.wheels) == 1 else "they change together"
+        yield Weighed(cut.title, why, cut.size(slimmed=plan.settings.slim))
     own = sum(len(content) for content in own_wheel.make().files.values()) // 3
     yield Weighed("boxship", "serves the model", own)
     yield Weighed("code and settings", "changes most often", sum(map(_size, plan.code)) // 3)
