@@ -177,7 +177,7 @@ def _resolve(
             "no other bytes could ever be served"
         )
     if problems:
-        raise UsageError("\n".join(problems), tip="See boxship serve --help.")
+        raise UsageError("\n".join(problems))
     project = Project(
         folder=folder,
         name=name,

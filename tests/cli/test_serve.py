@@ -73,15 +73,15 @@ def test_a_flag_sets_its_key(option: Option) -> None:
 
 def test_a_flag_that_is_not_given_is_not_there() -> None:
     """So that the environment and the file have their say."""
-    assert parsed() == {"target": None, "trust": False, "run": serve.run}
+    assert parsed() == {"target": None, "trust": False, "run": serve.run, "verb": "serve"}
 
 
 def test_name_and_version() -> None:
     found = parsed("a.pkl", "--name", "churn", "--model-version", "3", "--trust")
-    assert found == {"target": "a.pkl", "trust": True, "run": serve.run} | {
-        "name": "churn",
+    assert found == {
+        "target": "a.pkl", "trust": True, "run": serve.run, "verb": "serve", "name": "churn",
         "version": "3",
-    }
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,10 @@
 import argparse
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boxship import lock, project
-from boxship.cli import ending, image_flags, sizes, verbs
+from boxship import lock
+from boxship.cli import ending, image_project, sizes, verbs
 from boxship.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,36 +41,24 @@ def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
         "or without Docker. Only what `boxship lock` has written down goes in.",
         epilog=_EPILOG,
     )
-    verb.add_argument(
-        "target", nargs="?", metavar="FOLDER", help="the project's folder (default: the one here)"
-    )
+    image_project.add_to(verb, _FLAGS)
     verb.add_argument("-t", "--tag", metavar="REF", help="the image's name, such as churn:7")
     verb.add_argument("-o", "--output", metavar="OUT", help="oci:DIR or docker-archive:FILE")
     verb.add_argument("--push", action="store_true", help="send it to the registry of its name")
     verb.add_argument("--load", action="store_true", help="hand it to Docker or Podman")
     verb.add_argument("--plan", action="store_true", help="say what the image would be, and stop")
-    image_flags.add_builder(
+    image_project.add_builder(
         verb, "native needs no engine; docker and podman go through the Dockerfile"
     )
     verb.add_argument(
         "--network", default="", metavar="NET", help="of the builds of docker and podman, as host"
     )
-    image_flags.add_to(verb, _FLAGS)
     verb.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, build, and say what came of it."""
-    resolved = project.resolve(
-        arguments.target,
-        flags={},
-        image_flags=image_flags.given(arguments, _FLAGS),
-        environ=os.environ,
-        cwd=Path.cwd(),
-    )
-    for warning in resolved.warnings:
-        print(f"boxship: {warning}", file=sys.stderr)
-    found = resolved.project
+    found = image_project.resolve(arguments, _FLAGS)
     # Imported late: whoever only serves has none of what this needs.
     from boxship.build.needs import check_packages
 

@@ -1,12 +1,10 @@
 """``boxship dockerfile``."""
 
 import argparse
-import os
 import sys
-from pathlib import Path
 
-from boxship import lock, project
-from boxship.cli import image_flags, verbs
+from boxship import lock
+from boxship.cli import image_project, verbs
 
 _EPILOG = """\
 examples:
@@ -26,9 +24,7 @@ def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
         description="Print the multi-stage Dockerfile that makes what `boxship build` makes.",
         epilog=_EPILOG,
     )
-    verb.add_argument(
-        "target", nargs="?", metavar="FOLDER", help="the project's folder (default: the one here)"
-    )
+    image_project.add_to(verb, _FLAGS)
     verb.add_argument(
         "--write",
         action="store_true",
@@ -37,22 +33,12 @@ def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
     verb.add_argument(
         "--force", action="store_true", help="let --write replace a Dockerfile of your own"
     )
-    image_flags.add_to(verb, _FLAGS)
     verb.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print or write it."""
-    resolved = project.resolve(
-        arguments.target,
-        flags={},
-        image_flags=image_flags.given(arguments, _FLAGS),
-        environ=os.environ,
-        cwd=Path.cwd(),
-    )
-    for warning in resolved.warnings:
-        print(f"boxship: {warning}", file=sys.stderr)
-    found = resolved.project
+    found = image_project.resolve(arguments, _FLAGS)
     from boxship.build.needs import check_packages
 
     check_packages()

@@ -1,16 +1,15 @@
 """``boxship lock``."""
 
 import argparse
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-from boxship import lock, project
+from boxship import lock
 from boxship.artifact import model_file
 from boxship.artifact.cache import Cache, default_folder, default_limit
 from boxship.artifact.fetch import Fetch
-from boxship.cli import image_flags, sizes, verbs
+from boxship.cli import image_project, sizes, verbs
 from boxship.cli.meter import Meter
 from boxship.errors import BoxshipError, UsageError
 from boxship.lock import Lock, LockedModel
@@ -36,9 +35,7 @@ def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
         "the requirements come to, and of the model. Nothing else is built or served.",
         epilog=_EPILOG,
     )
-    verb.add_argument(
-        "target", nargs="?", metavar="FOLDER", help="the project's folder (default: the one here)"
-    )
+    image_project.add_to(verb, _FLAGS)
     verb.add_argument(
         "--only", choices=("model", "image"), help="leave the rest of the lock as it is"
     )
@@ -50,8 +47,7 @@ def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
         metavar="NAME",
         help="take the newest of a package; without a name, of all, and of the base image",
     )
-    image_flags.add_to(verb, _FLAGS)
-    image_flags.add_builder(
+    image_project.add_builder(
         verb, "who builds; docker and podman make wheels too, of packages that have none"
     )
     verb.add_argument(
@@ -72,17 +68,7 @@ def add_to(to: "verbs.Verbs[argparse.ArgumentParser]") -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Find everything's digest and write it down."""
-    resolved = project.resolve(
-        arguments.target,
-        flags={},
-        image_flags=image_flags.given(arguments, _FLAGS),
-        environ=os.environ,
-        cwd=Path.cwd(),
-        locked=False,
-    )
-    for warning in resolved.warnings:
-        print(f"boxship: {warning}", file=sys.stderr)
-    found = resolved.project
+    found = image_project.resolve(arguments, _FLAGS, locked=False)
     whole = _before(found)
     if arguments.only == "model" and not found.model_location:
         raise UsageError(

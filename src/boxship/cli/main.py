@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import boxship
 from boxship.cli.ending import Terminated
-from boxship.errors import EXIT_INTERRUPTED, EXIT_PIPE, BoxshipError
+from boxship.errors import EXIT_INTERRUPTED, EXIT_PIPE, BoxshipError, UsageError
 
 _EPILOG = """\
 example:
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
     except BoxshipError as error:
-        return _tell(error)
+        return _tell(error, arguments.verb)
     except Terminated as ended:
         return ended.exit_code
     except KeyboardInterrupt:
@@ -54,12 +54,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_PIPE
     except OSError as error:
-        return _tell(_refused(error))
+        return _tell(_refused(error), arguments.verb)
     return code
 
 
-def _tell(error: BoxshipError) -> int:
-    for line in [*error.message.splitlines(), *error.tip.splitlines()]:
+def _tell(error: BoxshipError, verb: str) -> int:
+    tip = error.tip
+    if not tip and isinstance(error, UsageError):
+        tip = f"See boxship {verb} --help."
+    for line in [*error.message.splitlines(), *tip.splitlines()]:
         print(f"boxship: {line}", file=sys.stderr)
     return error.exit_code
 

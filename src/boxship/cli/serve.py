@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     flags: dict[str, Any] = {
         key: value
         for key, value in vars(arguments).items()
-        if key not in ("run", "target", "trust")
+        if key not in ("run", "verb", "target", "trust")
     }
     resolved = project.resolve(
         arguments.target,

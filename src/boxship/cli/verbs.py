@@ -14,7 +14,7 @@ def add(
     epilog: str,
 ) -> argparse.ArgumentParser:
     """A verb with its help; texts keep their line breaks, and flags are written in full."""
-    return verbs.add_parser(
+    verb = verbs.add_parser(
         name,
         help=summary,
         description=description,
@@ -22,3 +22,5 @@ def add(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    verb.set_defaults(verb=name)
+    return verb
