@@ -12,10 +12,10 @@ from support.images import Index, MakeProject, contents_of, locked, make_wheel, 
 from uv import find_uv_bin
 
 from boxship.build import (
+    named_indexes,
     plan as plans,
     requirement_lines,
     requirements,
-    uv,
     uv_indexes,
     with_engine,
 )
@@ -352,5 +352,5 @@ def test_a_mirror_is_the_default_of_a_lock_too(make_project: MakeProject, tmp_pa
         project = make_project(MODEL, **said(["acme-along"], more))
         run_uv(project, "lock")
         found = requirements.find(project, None)
-        assert uv.own_indexes(found) == [("index-url", index.url)]
+        assert named_indexes.own(found) == [("index-url", index.url)]
         assert [line.index for line in found.written] == ["", ""]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support.images import Index, MakeProject, locked, make_wheel, serving_index
 
-from boxship.build import plan as plans, requirement_lines, requirements, uv
+from boxship.build import named_indexes, plan as plans, requirement_lines, requirements
 from boxship.build.layer_cache import LayerCache
 from boxship.build.native import Native
 from boxship.build.requirements import Requirements
@@ -61,7 +61,7 @@ def test_included_files_are_followed_from_where_they_lie(tmp_path: Path) -> None
     ]  # fmt: skip
     assert [line.text for line in found.written if line.limits][-1] == "numpy<3"
     # uv takes none from constraints.
-    assert uv.own_indexes(found) == [("extra-index-url", "https://a.test/simple")]
+    assert named_indexes.own(found) == [("extra-index-url", "https://a.test/simple")]
 
 
 @pytest.mark.parametrize("change", [{"deep__more": "numpy<2\n"}, {"main": "-c deep/more.txt\n"}])

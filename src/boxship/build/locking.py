@@ -6,7 +6,7 @@ from dataclasses import replace
 from packaging.utils import canonicalize_name
 
 from boxship import suggestions
-from boxship.build import base_python, plan, requirements, uv
+from boxship.build import base_python, named_indexes, plan, requirements, uv
 from boxship.errors import BuildError, UsageError
 from boxship.lock import Lock, LockedBase, LockedRequirements, LockedWheel
 from boxship.oci.blobs import Blobs
@@ -35,7 +35,10 @@ def lock_image(
     wanted = requirements.find(project, before.model)
     # Without the index that a name came from, the usual one would be asked for it.
     known = before.requirements.indexes if before.requirements else ()
-    indexes = [*indexes, *(url for url in known if url not in uv.index_urls(wanted, indexes))]
+    indexes = [
+        *indexes,
+        *(url for url in known if url not in named_indexes.addresses(wanted, indexes)),
+    ]
     old = before.requirements.wheels if before.requirements and upgrade is not None else {}
     wheels = {
         str(platform): uv.resolve(
@@ -52,7 +55,7 @@ def lock_image(
     }
     _check_found(upgrade or (), wheels)
     digest = wanted.digest(base.python, base.glibc)
-    locked = LockedRequirements(digest, uv.index_urls(wanted, indexes), wheels)
+    locked = LockedRequirements(digest, named_indexes.addresses(wanted, indexes), wheels)
     return replace(before, base=base, requirements=locked)
 
 

@@ -1,6 +1,6 @@
 """Which of a distribution's wheels suits the image best."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
@@ -20,13 +20,13 @@ def ranks(machine: str, python: str, glibc: str) -> dict[Tag, int]:
     return {tag: rank for rank, tag in reversed(list(enumerate(tags)))}
 
 
-def best(files: Sequence[str], known: dict[Tag, int]) -> int:
+def best(files: Sequence[str], known: Mapping[Tag, int]) -> int:
     """The place of the best one in ``files``; -1 where none runs there."""
     found = [(rank, place) for place, file in enumerate(files) if (rank := _rank(file, known)) >= 0]
     return min(found)[1] if found else -1
 
 
-def _rank(file: str, known: dict[Tag, int]) -> int:
+def _rank(file: str, known: Mapping[Tag, int]) -> int:
     try:
         tags = parse_wheel_filename(file)[3]
     except InvalidWheelFilename:

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from boxship.build import context, uv
+from boxship.build import context, named_indexes
 from boxship.build.outputs import Outputs
 from boxship.build.plan import BuildPlan
 from boxship.oci.engine import Engine
@@ -62,7 +62,7 @@ def pip_settings(plan: BuildPlan, environ: Mapping[str, str]) -> str:
     for key, variables in _INDEXES.items():
         value = next(filter(None, map(environ.get, variables)), "")
         found[key] = value.split()
-    for key, url in uv.all_indexes(plan.requirements, plan.locked.indexes):
+    for key, url in named_indexes.every(plan.requirements, plan.locked.indexes):
         # The usual index is one; of the others there may be several.
         found[key] = [url] if key == "index-url" else [*found[key], url]
     lines = [" ".join([key, "=", "\n    ".join(urls)]) for key, urls in found.items() if urls]
