@@ -60,7 +60,7 @@ def churn(base: str, boxship: Boxship, tmp_path_factory: pytest.TempPathFactory)
     (folder / "churn.pkl").write_bytes(pickle.dumps(model))
     boxship("convert", "churn.pkl", "-o", "churn.onnx", cwd=folder)
     (folder / "lib" / "deep").mkdir(parents=True)
-    for name in ("one.py", "two.py", "deep/three.py"):
+    for name in ("one.py", "two.py", "deep/three.py", "deep/[4] $HOME *.py"):
         (folder / "lib" / name).write_text(f"# {name}\n")
     (folder / "boxship.toml").write_text(
         f'model = "churn.onnx"\ncode = ["lib"]\n[image]\nbase = "{base}"\n'
@@ -89,9 +89,10 @@ def test_each_builders_image_answers_right(
     assert f"{name} in {engine}" in boxship("build", "-t", name, *options, cwd=churn)
     with container(parts, engine, name) as running:
         assert right(running.ask("/predict", json.dumps(ROW)), churn)
-        read = ("cat", "/app/lib/one.py", "/app/lib/two.py", "/app/lib/deep/three.py")
+        names = ("one.py", "two.py", "deep/three.py", "deep/[4] $HOME *.py")
+        read = ("cat", *(f"/app/lib/{name}" for name in names))
         said = parts.run(engine, "exec", running.name, *read)
-        assert said.splitlines() == ["# one.py", "# two.py", "# deep/three.py"]
+        assert said.splitlines() == [f"# {name}" for name in names]
         assert running.stop() == 0, running.logs()
     described = json.loads(parts.run(engine, "inspect", name))[0]
     config = described["Config"]

@@ -256,6 +256,22 @@ def test_a_folder_of_code_is_one_layer_of_the_dockerfile(
     assert f'org.opencontainers.image.base.digest="{digest}"' in text
 
 
+def test_more_folders_of_code_than_an_engine_has_layers(
+    make_project: MakeProject, cache: LayerCache
+) -> None:
+    """They are refused for an engine alone."""
+    project = make_project(f'{MODEL}code = ["lib"]\n')
+    for number in range(120):
+        (project.folder / "lib" / f"p{number}").mkdir(parents=True)
+        (project.folder / "lib" / f"p{number}" / "one.py").write_text("")
+    plan = planned(project, cache)
+    with pytest.raises(
+        BuildError, match="expected at most 110 layers for an engine, found 1"
+    ) as it:
+        dockerfile.render(plan, plan.platforms[0], "boxship.whl")
+    assert "--builder native" in it.value.tip
+
+
 @pytest.mark.parametrize(
     "more",
     [

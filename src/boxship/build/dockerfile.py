@@ -1,6 +1,7 @@
 """The plan as a multi-stage Dockerfile, for those who want to own it."""
 
 import json
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -8,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from boxship.build import labels
 from boxship.build.cut import Cut
 from boxship.build.plan import PACKAGES, BuildPlan
+from boxship.errors import BuildError
 from boxship.lock import LockedWheel
 from boxship.oci.layer import Entry
 from boxship.oci.platform import Platform
@@ -18,6 +20,8 @@ hashed requirements, the settings that it writes."""
 WHEELS = "wheels"
 """In it, the folder of those that the user's requirements name by their path."""
 
+_MOST_COPIES = 110
+"""An engine takes 127 layers; the base, system packages and commands have some too."""
 _MOUNTS = (
     "--mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=ca \\\n"
     "    --mount=type=secret,id=pip,target=/etc/pip.conf "
@@ -29,7 +33,8 @@ def render(plan: BuildPlan, platform: Platform, wheel: str) -> str:
     """The Dockerfile; ``wheel`` is the file name of Boxship's own in ``ADDED``.
 
     It needs no frontend of its own, and takes three secrets where they are given: ``ca``, a file
-    of certificates, ``pip``, pip's settings, and ``netrc``, logins for package indexes.
+    of certificates, ``pip``, pip's settings, and ``netrc``, logins for package indexes. Raises
+    ``BuildError`` where it would have more layers than an engine takes.
     """
     base = f"{plan.base.name}@{plan.base.platforms[str(platform)]}"
     cuts = plan.packages[platform]
@@ -53,7 +58,7 @@ def render(plan: BuildPlan, platform: Platform, wheel: str) -> str:
 def ignore(plan: BuildPlan) -> str:
     """The ``.dockerignore``: nothing but what the Dockerfile copies."""
     kept = sorted({source(entry, plan.folder) for entry in (*plan.code, *plan.weights.files)})
-    return "\n".join(["*", f"!{ADDED}", *(f"!{path}" for path in kept), ""])
+    return "\n".join(["*", f"!{ADDED}", *(f"!{_literal(path)}" for path in kept), ""])
 
 
 def asked(indexes: Sequence[str]) -> str:
@@ -131,12 +136,25 @@ def _copies(plan: BuildPlan, cuts: Sequence[Cut]) -> list[str]:
         _copy(_mode(entry), [source(entry, plan.folder)], f"/{entry.path}")
         for entry in plan.weights.files
     ]
+    if len(lines) > _MOST_COPIES:
+        raise BuildError(
+            f"{plan.folder}: expected at most {_MOST_COPIES} layers for an engine, found "
+            f"{len(lines)}: one for each folder of code and each file of the model.",
+            tip="Build with --builder native, which makes one layer of all code, or make a package "
+            "of it that the requirements name.",
+        )
     return lines
 
 
 def _copy(mode: str, sources: Sequence[str], target: str) -> str:
-    words = ", \\\n    ".join(map(json.dumps, (*sources, target)))
+    places = (*map(_literal, sources), target)
+    words = ", \\\n    ".join(json.dumps(place.replace("$", "\\$")) for place in places)
     return f"COPY --chmod={mode} [{words}]"
+
+
+def _literal(path: str) -> str:
+    """A pattern that only this path fits."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", path)
 
 
 def _mode(entry: Entry) -> str:
