@@ -232,9 +232,13 @@ def test_a_paused_acceptor_leaves_connections_to_others() -> None:
 def test_another_process_may_go_first() -> None:
     """It gets a moment; a connection that it does not want is taken after all."""
     asked: list[float] = []
+    waiting: list[socket.socket] = []
+    taken: list[socket.socket] = []
 
     def yields() -> bool:
         asked.append(asyncio.get_running_loop().time())
+        while waiting:
+            taken.append(waiting.pop().accept()[0])
         return True
 
     async def test(sock: socket.socket, acceptor: Acceptor, made: list[asyncio.Transport]) -> None:
@@ -243,10 +247,10 @@ def test_another_process_may_go_first() -> None:
             assert await echoed(client) == b"PING"
         assert len(made) == 1
         assert asyncio.get_running_loop().time() - asked[0] < 1
+        waiting.append(sock)
         with connected(sock):
-            await until(lambda: len(asked) > 1)
-            accepted, _ = sock.accept()
-            accepted.close()
+            await until(lambda: len(taken) == 1)
+            taken.pop().close()
             await asyncio.sleep(0.02)
         assert len(made) == 1
 
