@@ -55,8 +55,8 @@ def measured(runtime: Timed, max_batch_size: int = 64) -> WarmUp:
 def test_every_batch_size_is_timed() -> None:
     found = measured(Timed(fixed_s=0.002, row_s=0.0005), 24)
     assert list(found.call_s) == [1, 2, 4, 8, 16, 24]
-    assert 0.0025 <= found.call_s[1]
-    assert 0.014 <= found.call_s[24]
+    assert found.call_s[1] >= 0.0025
+    assert found.call_s[24] >= 0.014
 
 
 def test_a_call_that_is_cheaper_than_a_hop_runs_inline() -> None:
