@@ -7,7 +7,7 @@ from support import models
 from support.images import MakeProject, make_base
 
 from boxship import project
-from boxship.build.layer_cache import LayerCache
+from boxship.build.layers.layer_cache import LayerCache
 from boxship.project import Project
 
 

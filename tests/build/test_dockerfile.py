@@ -7,7 +7,7 @@ import pytest
 from support.images import MakeProject, locked
 
 from boxship import lock
-from boxship.build.layer_cache import LayerCache
+from boxship.build.layers.layer_cache import LayerCache
 from boxship.cli import main
 
 MODEL = 'model = "churn.onnx"\n'

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.images import MakeProject, locked
 
-from boxship.build.layer_cache import LayerCache
+from boxship.build.layers.layer_cache import LayerCache
 
 
 @pytest.mark.parametrize(("ended", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

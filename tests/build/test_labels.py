@@ -10,7 +10,7 @@ from support import models
 from support.images import MakeProject, locked
 
 from boxship.build import dockerfile, labels, plan as plans
-from boxship.build.layer_cache import LayerCache
+from boxship.build.layers.layer_cache import LayerCache
 from boxship.project import Project
 
 MODEL = 'model = "churn.onnx"\n'

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.images import MINOR, MakeProject, built, contents_of, make_wheel, planned
 
-from boxship.build.layer_cache import LayerCache
+from boxship.build.layers.layer_cache import LayerCache
 from boxship.build.native import Native
 from boxship.errors import BuildError
 from boxship.oci import descriptor, layout

@@ -10,11 +10,11 @@ from support.images import MakeProject, built, contents_of, locked, planned
 from support.registry import registry, small_image
 
 from boxship.build import context, outputs, sbom, with_engine
-from boxship.build.layer_cache import LayerCache
+from boxship.build.asked.requirements import Requirements
+from boxship.build.layers.layer_cache import LayerCache
 from boxship.build.native import Native
 from boxship.build.outputs import Outputs
 from boxship.build.plan import BuildPlan
-from boxship.build.requirements import Requirements
 from boxship.build.weights import Weights
 from boxship.cli import main
 from boxship.errors import ImageError, UsageError

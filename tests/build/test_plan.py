@@ -11,7 +11,7 @@ from support.images import MakeProject, locked, planned
 
 from boxship import lock
 from boxship.build import dockerfile, plan as plans, words
-from boxship.build.layer_cache import LayerCache
+from boxship.build.layers.layer_cache import LayerCache
 from boxship.build.native import Native
 from boxship.cli import main
 from boxship.errors import BuildError, DigestError, UsageError

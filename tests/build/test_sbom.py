@@ -9,8 +9,8 @@ from support.images import MakeProject, planned
 from support.registry import small_image
 
 from boxship.build import sbom
-from boxship.build.cut import Cut
-from boxship.build.layer_cache import LayerCache
+from boxship.build.layers.cut import Cut
+from boxship.build.layers.layer_cache import LayerCache
 from boxship.lock import LockedWheel
 
 DIGEST = f"sha256:{'0' * 64}"

@@ -3,8 +3,8 @@
 import pytest
 from support.images import MakeProject, planned
 
-from boxship.build.interpreter import Interpreter
-from boxship.build.layer_cache import LayerCache
+from boxship.build.base.interpreter import Interpreter
+from boxship.build.layers.layer_cache import LayerCache
 from boxship.build.trial import try_imports
 from boxship.errors import BuildError
 

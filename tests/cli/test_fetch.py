@@ -157,7 +157,7 @@ def test_a_container_has_no_layers(
 ) -> None:
     """What makes them is not shipped in it."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    monkeypatch.setitem(sys.modules, "boxship.build.layer_folder", None)
+    monkeypatch.setitem(sys.modules, "boxship.build.layers.layer_folder", None)
     arguments = argparse.Namespace(format="json", keep=None)
     assert cache.run_list(arguments) == cache.run_prune(arguments) == 0
     out = capsys.readouterr().out

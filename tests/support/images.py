@@ -18,8 +18,9 @@ from packaging.utils import canonicalize_name
 
 from boxship import lock
 from boxship.artifact import model_file
-from boxship.build import interpreter, plan as plans
-from boxship.build.layer_cache import LayerCache
+from boxship.build import plan as plans
+from boxship.build.base import interpreter
+from boxship.build.layers.layer_cache import LayerCache
 from boxship.build.locking import lock_image
 from boxship.build.native import Native
 from boxship.build.plan import BuildPlan

@@ -5,9 +5,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from boxship.build import dockerfile, own_wheel, slim
+from boxship.build import dockerfile
 from boxship.build.dockerfile import ADDED
-from boxship.build.own_wheel import OwnWheel
+from boxship.build.layers import own_wheel, slim
+from boxship.build.layers.own_wheel import OwnWheel
 from boxship.build.plan import BuildPlan
 from boxship.errors import UsageError
 from boxship.files import put_in_place, write_whole

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from boxship.build import labels
-from boxship.build.cut import Cut
+from boxship.build.layers.cut import Cut
 from boxship.build.plan import PACKAGES, BuildPlan
 from boxship.errors import BuildError
 from boxship.lock import LockedWheel

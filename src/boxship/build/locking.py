@@ -6,7 +6,10 @@ from dataclasses import replace
 from packaging.utils import canonicalize_name
 
 from boxship import suggestions
-from boxship.build import base_python, named_indexes, plan, requirements, uv
+from boxship.build import plan
+from boxship.build.asked import named_indexes, requirements
+from boxship.build.base import base_python
+from boxship.build.resolving import uv
 from boxship.errors import BuildError, UsageError
 from boxship.lock import Lock, LockedBase, LockedRequirements, LockedWheel
 from boxship.oci.blobs import Blobs

@@ -7,12 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from boxship.build import bytecode, installed, interpreter, labels, own_wheel, slim, uv
-from boxship.build.cut import Cut
-from boxship.build.installed import Distribution
-from boxship.build.interpreter import Interpreter
-from boxship.build.layer_cache import LayerCache, Packed
+from boxship.build import labels
+from boxship.build.base import interpreter
+from boxship.build.base.interpreter import Interpreter
+from boxship.build.layers import bytecode, installed, own_wheel, slim
+from boxship.build.layers.cut import Cut
+from boxship.build.layers.installed import Distribution
+from boxship.build.layers.layer_cache import LayerCache, Packed
 from boxship.build.plan import PACKAGES, BuildPlan
+from boxship.build.resolving import uv
 from boxship.build.trial import try_imports
 from boxship.lock import LockedWheel
 from boxship.oci.compression import Compression, recipe

@@ -8,9 +8,11 @@ from typing import Any, Final
 
 from boxship import contract
 from boxship.artifact import model_file
-from boxship.build import labels, own_code, own_module, requirements, siblings, weights
-from boxship.build.cut import Cut, cut
-from boxship.build.requirements import Requirements
+from boxship.build import labels, weights
+from boxship.build.asked import requirements
+from boxship.build.asked.requirements import Requirements
+from boxship.build.code import own_code, own_module, siblings
+from boxship.build.layers.cut import Cut, cut
 from boxship.build.weights import Weights
 from boxship.errors import DigestError, UsageError
 from boxship.image_settings import ImageSettings

@@ -8,8 +8,8 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from boxship.build import installed
-from boxship.build.interpreter import Interpreter
+from boxship.build.base.interpreter import Interpreter
+from boxship.build.layers import installed
 from boxship.build.plan import PACKAGES, BuildPlan
 from boxship.errors import BuildError
 from boxship.oci.blobs import Blobs

@@ -5,7 +5,8 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from boxship.build import context, named_indexes
+from boxship.build import context
+from boxship.build.asked import named_indexes
 from boxship.build.outputs import Outputs
 from boxship.build.plan import BuildPlan
 from boxship.oci.engine import Engine

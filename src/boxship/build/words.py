@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from boxship.build import own_wheel, weights
+from boxship.build import weights
+from boxship.build.layers import own_wheel
 from boxship.build.plan import BuildPlan
 from boxship.errors import BuildError
 from boxship.oci.layer import Entry

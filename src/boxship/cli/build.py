@@ -12,7 +12,7 @@ from boxship.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from boxship.build.layer_cache import LayerCache
+    from boxship.build.layers.layer_cache import LayerCache
     from boxship.build.outputs import Outputs
     from boxship.build.plan import BuildPlan
     from boxship.oci.image import Image
@@ -107,8 +107,8 @@ def _say(plan: "BuildPlan") -> int:
 
 
 def _native(plan: "BuildPlan", wanted: "Outputs") -> None:
-    from boxship.build.layer_cache import LayerCache
-    from boxship.build.layer_folder import default_place
+    from boxship.build.layers.layer_cache import LayerCache
+    from boxship.build.layers.layer_folder import default_place
 
     created = _created()
     cache = LayerCache(default_place())

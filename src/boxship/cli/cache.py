@@ -16,7 +16,7 @@ from boxship.settings import size
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from boxship.build.layer_folder import KeptBlob, LayerFolder
+    from boxship.build.layers.layer_folder import KeptBlob, LayerFolder
 
     _Kept = Cached | KeptBlob
 
@@ -166,7 +166,7 @@ def _layers() -> "LayerFolder | None":
     """Where builds keep layers; a container has none, nor what makes them."""
     if importlib.util.find_spec("boxship.build") is None:
         return None
-    from boxship.build.layer_folder import LayerFolder, default_place
+    from boxship.build.layers.layer_folder import LayerFolder, default_place
 
     return LayerFolder(default_place())
 

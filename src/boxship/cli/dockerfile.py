@@ -42,7 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     from boxship.build.needs import check_packages
 
     check_packages()
-    from boxship.build import context, dockerfile, own_wheel, plan as plans
+    from boxship.build import context, dockerfile, plan as plans
+    from boxship.build.layers import own_wheel
 
     plan = plans.decide(found, lock.read(found.folder))
     platform = plan.platforms[0]

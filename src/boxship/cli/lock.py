@@ -116,7 +116,7 @@ def _model(found: Project, arguments: argparse.Namespace) -> LockedModel:
         )
         model = fetch(found.source).model
     # Imported late: an image, whose server has this verb too, builds nothing.
-    from boxship.build import model_needs
+    from boxship.build.asked import model_needs
 
     needs = model_needs.find(found, model.path)
     return LockedModel(
@@ -145,7 +145,7 @@ def _image(found: Project, before: Lock, arguments: argparse.Namespace) -> Lock:
 
     try:
         check_packages()
-        from boxship.build.layer_folder import LayerFolder, default_place
+        from boxship.build.layers.layer_folder import LayerFolder, default_place
         from boxship.build.locking import lock_image
 
         names = arguments.upgrade or []

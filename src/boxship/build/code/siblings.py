@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from packaging.utils import canonicalize_name
 
-from boxship.build import imports, own_code
-from boxship.build.imports import Import
+from boxship.build.code import imports, own_code
+from boxship.build.code.imports import Import
 from boxship.errors import UsageError
 from boxship.lock import LockedRequirements
 from boxship.project import Project

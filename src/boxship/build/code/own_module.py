@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from packaging.utils import canonicalize_name
 
-from boxship.build.requirements import Requirements
+from boxship.build.asked.requirements import Requirements
 from boxship.errors import UsageError
 from boxship.lock import LockedRequirements
 from boxship.project import Project

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from packaging.requirements import Requirement
 
-from boxship.build import requirement_lines
-from boxship.build.requirement_lines import Line
+from boxship.build.asked import requirement_lines
+from boxship.build.asked.requirement_lines import Line
 
 
 def make(lines: Sequence[Line]) -> str:

@@ -16,9 +16,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.tags import Tag
 from packaging.utils import canonicalize_name
 
-from boxship.build import named_indexes, requirement_lines, uv_program, wheel_tags
-from boxship.build.requirements import Requirements
-from boxship.build.wheel_sizes import Sizes
+from boxship.build import uv_program
+from boxship.build.asked import named_indexes, requirement_lines
+from boxship.build.asked.requirements import Requirements
+from boxship.build.resolving import wheel_tags
+from boxship.build.resolving.wheel_sizes import Sizes
 from boxship.errors import BuildError
 from boxship.lock import LockedWheel
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support.registry import small_image
 
-from boxship.build.base_python import BasePython, find
+from boxship.build.base.base_python import BasePython, find
 from boxship.errors import BuildError
 from boxship.oci.blobs import Blobs
 

@@ -8,9 +8,10 @@ from typing import Final
 from packaging.utils import canonicalize_name
 
 from boxship import project_file
-from boxship.build import requirement_lines, uv_indexes, uv_program
-from boxship.build.not_in_index import NotInIndex
-from boxship.build.requirement_lines import Line
+from boxship.build import uv_program
+from boxship.build.asked import requirement_lines, uv_indexes
+from boxship.build.asked.not_in_index import NotInIndex
+from boxship.build.asked.requirement_lines import Line
 from boxship.errors import UsageError
 
 FILE_NAME: Final = "uv.lock"

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from boxship import lock
-from boxship.build import code_files
-from boxship.build.code_files import Found
+from boxship.build.code import code_files
+from boxship.build.code.code_files import Found
 from boxship.errors import BuildError, UsageError
 from boxship.oci.layer import Entry
 from boxship.project import Project

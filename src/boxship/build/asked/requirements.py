@@ -11,8 +11,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from boxship import project_file
-from boxship.build import model_needs, pylock_file, requirement_lines, uv_lock
-from boxship.build.requirement_lines import Line
+from boxship.build.asked import model_needs, pylock_file, requirement_lines, uv_lock
+from boxship.build.asked.requirement_lines import Line
 from boxship.errors import UsageError
 from boxship.lock import LockedModel
 from boxship.project import Project

@@ -11,9 +11,9 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from boxship.build import slim
-from boxship.build.cut import HEAVY_BYTES
-from boxship.build.remote_file import RemoteFile
+from boxship.build.layers import slim
+from boxship.build.layers.cut import HEAVY_BYTES
+from boxship.build.resolving.remote_file import RemoteFile
 from boxship.lock import LockedWheel
 
 logger = logging.getLogger("boxship.build")

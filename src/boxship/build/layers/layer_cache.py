@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from boxship.build.installed import File
-from boxship.build.layer_folder import BLOBS, LayerFolder
+from boxship.build.layers.installed import File
+from boxship.build.layers.layer_folder import BLOBS, LayerFolder
 from boxship.files import write_whole
 from boxship.oci.descriptor import Descriptor
 from boxship.oci.layer import Layer

@@ -18,9 +18,9 @@ from packaging.pylock import (
 from packaging.utils import parse_wheel_filename
 
 from boxship import project_file
-from boxship.build import uv_indexes
-from boxship.build.not_in_index import NotInIndex
-from boxship.build.requirement_lines import Line
+from boxship.build.asked import uv_indexes
+from boxship.build.asked.not_in_index import NotInIndex
+from boxship.build.asked.requirement_lines import Line
 from boxship.errors import UsageError
 
 # What markers have in a lock alone.

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from support.images import Index, MakeProject, locked, make_wheel, serving_index
 
-from boxship.build import named_indexes, plan as plans, requirement_lines, requirements
-from boxship.build.layer_cache import LayerCache
+from boxship.build import plan as plans
+from boxship.build.asked import named_indexes, requirement_lines, requirements
+from boxship.build.asked.requirements import Requirements
+from boxship.build.layers.layer_cache import LayerCache
 from boxship.build.native import Native
-from boxship.build.requirements import Requirements
 from boxship.errors import BuildError, UsageError
 
 MODEL = 'model = "churn.onnx"\n'

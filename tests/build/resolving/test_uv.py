@@ -17,7 +17,7 @@ from support.images import (
 )
 
 from boxship.build import plan as plans, with_engine
-from boxship.build.layer_cache import LayerCache
+from boxship.build.layers.layer_cache import LayerCache
 from boxship.build.locking import lock_image
 from boxship.build.native import Native
 from boxship.errors import BuildError, UsageError

@@ -5,8 +5,8 @@ import tomllib
 import pytest
 from support.images import MakeProject, planned
 
-from boxship.build import own_code, siblings
-from boxship.build.layer_cache import LayerCache
+from boxship.build.code import own_code, siblings
+from boxship.build.layers.layer_cache import LayerCache
 from boxship.errors import UsageError
 from boxship.lock import LockedRequirements, LockedWheel
 from boxship.project import Project

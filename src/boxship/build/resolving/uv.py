@@ -9,10 +9,12 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from boxship.build import asked_toml, named_indexes, uv_program, wheel_tags
-from boxship.build.chosen_file import Chooser
-from boxship.build.requirements import Requirements
-from boxship.build.wheel_sizes import Sizes
+from boxship.build import uv_program
+from boxship.build.asked import named_indexes
+from boxship.build.asked.requirements import Requirements
+from boxship.build.resolving import asked_toml, wheel_tags
+from boxship.build.resolving.chosen_file import Chooser
+from boxship.build.resolving.wheel_sizes import Sizes
 from boxship.errors import BuildError
 from boxship.lock import LockedBase, LockedWheel
 from boxship.oci.platform import Platform

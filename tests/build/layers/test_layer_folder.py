@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from support.images import MakeProject, built
 
-from boxship.build import base_python
-from boxship.build.layer_cache import LayerCache, Packed
-from boxship.build.layer_folder import KeptBlob, LayerFolder
+from boxship.build.base import base_python
+from boxship.build.layers.layer_cache import LayerCache, Packed
+from boxship.build.layers.layer_folder import KeptBlob, LayerFolder
 from boxship.build.outputs import Outputs
 from boxship.cli import main
 from boxship.oci import layout

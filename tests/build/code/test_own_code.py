@@ -6,8 +6,9 @@ import pytest
 from support.images import MakeProject, planned
 
 from boxship import project
-from boxship.build import own_code, own_module, requirements
-from boxship.build.layer_cache import LayerCache
+from boxship.build.asked import requirements
+from boxship.build.code import own_code, own_module
+from boxship.build.layers.layer_cache import LayerCache
 from boxship.errors import BuildError, UsageError
 from boxship.lock import LockedRequirements, LockedWheel
 from boxship.project import Project

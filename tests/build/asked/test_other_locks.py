@@ -11,17 +11,11 @@ from packaging.requirements import Requirement
 from support.images import Index, MakeProject, contents_of, locked, make_wheel, serving_index
 from uv import find_uv_bin
 
-from boxship.build import (
-    named_indexes,
-    plan as plans,
-    requirement_lines,
-    requirements,
-    uv_indexes,
-    with_engine,
-)
-from boxship.build.layer_cache import LayerCache
+from boxship.build import plan as plans, with_engine
+from boxship.build.asked import named_indexes, requirement_lines, requirements, uv_indexes
+from boxship.build.asked.requirements import Requirements
+from boxship.build.layers.layer_cache import LayerCache
 from boxship.build.native import Native
-from boxship.build.requirements import Requirements
 from boxship.errors import BuildError, UsageError
 from boxship.lock import FILE_NAME, Lock
 from boxship.project import Project

@@ -10,9 +10,9 @@ from urllib.parse import quote
 import pytest
 from support.images import Index, MakeProject, locked, make_wheel, serving_index
 
-from boxship.build.layer_cache import LayerCache
+from boxship.build.layers.layer_cache import LayerCache
 from boxship.build.locking import lock_image
-from boxship.build.wheel_sizes import Size, Sizes
+from boxship.build.resolving.wheel_sizes import Size, Sizes
 from boxship.lock import LockedWheel
 
 KEPT = {"acme/core.so": b"\x01" * 20_000_000}

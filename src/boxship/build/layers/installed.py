@@ -8,7 +8,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from boxship.build import slim
+from boxship.build.layers import slim
 from boxship.errors import BuildError
 from boxship.lock import LockedWheel
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit, urlunsplit
 
-from boxship.build.requirements import Requirements
+from boxship.build.asked.requirements import Requirements
 
 _INDEX = re.compile(r"(?P<option>-i|--index-url|--extra-index-url)(?:\s*=\s*|\s+)(?P<url>\S+)")
 _OPTIONS = {"-i": "index-url"}

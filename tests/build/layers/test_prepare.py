@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.images import make_wheel
 
-from boxship.build import slim
+from boxship.build.layers import slim
 
 
 @pytest.fixture

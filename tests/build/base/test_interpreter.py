@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support.registry import small_image, spoil
 
-from boxship.build.interpreter import of_base
+from boxship.build.base.interpreter import of_base
 from boxship.errors import BuildError, ImageError
 from boxship.lock import LockedBase
 from boxship.oci.blobs import Blobs

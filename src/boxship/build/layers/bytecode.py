@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from boxship.build import compile_modules
-from boxship.build.interpreter import Interpreter
+from boxship.build.base.interpreter import Interpreter
+from boxship.build.layers import compile_modules
 from boxship.errors import BuildError
 
 

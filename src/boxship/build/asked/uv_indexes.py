@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from boxship import project_file
 from boxship.build import uv_program
-from boxship.build.requirement_lines import Line
+from boxship.build.asked.requirement_lines import Line
 
 
 @dataclass(frozen=True)

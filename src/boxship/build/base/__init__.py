@@ -1,0 +1,1 @@
+"""The base image's own Python: where it is, and how it runs here."""

@@ -1,0 +1,1 @@
+"""What is installed, cut into layers that repeat across images."""

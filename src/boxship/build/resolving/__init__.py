@@ -1,0 +1,1 @@
+"""From what is asked for to the very files that are installed."""
