@@ -31,7 +31,6 @@ class Weights:
     location: str = ""
     files: tuple[Entry, ...] = ()
     volume: tuple[Entry, ...] = ()
-    size: int = 0
 
 
 def decide(project: Project, locked: LockedModel | None) -> Weights:
@@ -45,12 +44,8 @@ def decide(project: Project, locked: LockedModel | None) -> Weights:
                 f"{locked.location}: expected a model file to {wanted}, found an address.",
                 tip=f"Bring it here first: boxship fetch {locked.location}",
             )
-        return Weights(
-            "fetch",
-            "the project names an address",
-            f"{locked.location}@{locked.digest}",
-            size=locked.size,
-        )
+        location = f"{locked.location}@{locked.digest}"
+        return Weights("fetch", "the project names an address", location)
     path = Path(str(project.model_path))
     place = f"/{FOLDER}/{path.name}"
     if wanted == "fetch":
@@ -65,7 +60,6 @@ def decide(project: Project, locked: LockedModel | None) -> Weights:
         place,
         files=_files(path, f"{FOLDER}/") if delivery == "bake" else (),
         volume=_files(path, "") if delivery == "image-volume" else (),
-        size=locked.size,
     )
 
 

@@ -31,10 +31,10 @@ class Engine:
             archive.write(file, image, blobs, name)
             self.run("load", "--input", str(file))
 
-    def run(self, *arguments: str, cwd: Path | None = None) -> str:
+    def run(self, *arguments: str) -> str:
         """What a command of the engine prints. Raises ``ImageError`` with what it said."""
         environ = {**os.environ, "DOCKER_BUILDKIT": "1"}
-        done = process.run([self.program, *arguments], environ=environ, cwd=cwd)
+        done = process.run([self.program, *arguments], environ=environ)
         if done.code != 0:
             raise ImageError(f"{self.kind} {arguments[0]}: {done.said()}")
         return done.stdout
