@@ -1,11 +1,13 @@
 """The settings of images: ``[image]``, each option declared once."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from boxship.settings import choice, setting, size, switch, text, texts
 
 Weights = Literal["auto", "bake", "mount", "fetch", "image-volume"]
+LARGE_BYTES = 100_000_000
+"""A model of as many is not baked into the image, unless the project says so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +22,9 @@ class ImageSettings:
     )
     weights: Weights = setting(  # noqa: RUF009 (a field, as dataclasses have them)
         "auto",
-        choice("auto", "bake", "mount", "fetch", "image-volume"),
-        "how the model gets into the container; auto bakes what is under 100 MB",
+        choice(*get_args(Weights)),
+        "how the model gets into the container; auto bakes what is under "
+        f"{LARGE_BYTES // 10**6} MB",
     )
     budget: int = setting(0, size(), "largest size of the image, compressed; larger ones fail")
     platforms: tuple[str, ...] = setting(

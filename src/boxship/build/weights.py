@@ -7,13 +7,12 @@ from typing import Literal
 from boxship import golden
 from boxship.artifact.external_data import external_files
 from boxship.errors import BuildError
-from boxship.image_settings import Weights as WantedWeights
+from boxship.image_settings import LARGE_BYTES, Weights as WantedWeights
 from boxship.lock import LockedModel
 from boxship.oci.layer import Entry
 from boxship.project import Project
 
 FOLDER = "models"
-_BAKED_BYTES = 100_000_000
 
 Delivery = Literal["none", "bake", "mount", "fetch", "image-volume"]
 
@@ -66,9 +65,10 @@ def decide(project: Project, locked: LockedModel | None) -> Weights:
 def _delivery(wanted: WantedWeights, size: int) -> tuple[Delivery, str]:
     if wanted != "auto":
         return wanted, "as the project says"
-    if size < _BAKED_BYTES:
-        return "bake", "it is under 100 MB"
-    return "mount", "it is over 100 MB: mount it at /models"
+    large = f"{LARGE_BYTES // 10**6} MB"
+    if size < LARGE_BYTES:
+        return "bake", f"it is under {large}"
+    return "mount", f"it is not under {large}: mount it at /{FOLDER}"
 
 
 def _files(path: Path, below: str) -> tuple[Entry, ...]:
