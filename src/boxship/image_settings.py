@@ -12,7 +12,7 @@ LARGE_BYTES = 100_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSettings:
-    """``[image]``: every key has a flag, an environment variable and a default."""
+    """``[image]``: every key has an environment variable and a default; verbs pick their flags."""
 
     base: str = setting("", text(), "base image (default: python:3.X-slim-bookworm)")
     requirements: str = setting(
