@@ -11,6 +11,8 @@ from boxship.errors import BuildError
 from boxship.oci.layer import Entry
 from boxship.oci.platform import Platform
 
+_DEFLATED = 3
+"""Code is about as many times larger than what it is compressed to."""
 _CHEAPER = {
     "torch": "its CPU build (--extra-index-url …/whl/cpu) leaves CUDA out",
     "scikit-learn": "boxship convert makes a model that needs none",
@@ -36,11 +38,13 @@ def weigh(plan: BuildPlan, platform: Platform) -> tuple[Weighed, ...]:
 def _layers(plan: BuildPlan, platform: Platform) -> Iterator[Weighed]:
     yield Weighed(f"base {plan.base.name}", "locked by digest", plan.base.sizes[str(platform)])
     for cut in plan.packages[platform]:
-        why = "heavy: shared across images" if len(cut.wheels) == 1 else "they change together"
+        why = "heavy: shared across images" if cut.is_heavy else "they change together"
         yield Weighed(cut.title, why, cut.size(slimmed=plan.settings.slim))
-    own = sum(len(content) for content in own_wheel.make().files.values()) // 3
+    own = sum(len(content) for content in own_wheel.make().files.values()) // _DEFLATED
     yield Weighed("boxship", "serves the model", own)
-    yield Weighed("code and settings", "changes most often", sum(map(_size, plan.code)) // 3)
+    yield Weighed(
+        "code and settings", "changes most often", sum(map(_size, plan.code)) // _DEFLATED
+    )
     for entry in plan.weights.files:
         yield Weighed(f"weights {Path(entry.path).name}", plan.weights.why, _size(entry))
 

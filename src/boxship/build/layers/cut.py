@@ -24,6 +24,11 @@ class Cut:
             return f"{self.wheels[0].name} {self.wheels[0].version}"
         return f"{len(self.wheels)} light packages"
 
+    @property
+    def is_heavy(self) -> bool:
+        """Whether it is one heavy wheel, which other images may have too."""
+        return len(self.wheels) == 1 and self.wheels[0].size >= HEAVY_BYTES
+
     def size(self, *, slimmed: bool) -> int:
         """Bytes of the wheels, which are compressed about as a layer is."""
         return sum(wheel.size - (wheel.left_out if slimmed else 0) for wheel in self.wheels)
