@@ -105,7 +105,7 @@ def test_a_registry_that_is_busy_for_a_while_is_waited_for(
     busy = {"HEAD": 2, "POST": 2, "PATCH": 2, "PUT": 2, "GET": 3}
     with front(running.port, busy=busy) as before:
         done = push(parse(f"{before.host}/churn:7"), made.manifest, [made], blobs)
-        assert set(before.busy.values()) <= {0, 1, 2, 3}
+        assert [before.busy[kind] for kind in ("HEAD", "POST", "PATCH", "PUT")] == [0] * 4
         assert (done.sent, running.tags("churn")) == (done.size, ["7"])
         before.busy = {"GET": 3}
         with repository(before.port) as there:

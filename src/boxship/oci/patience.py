@@ -7,6 +7,8 @@ from email.utils import mktime_tz, parsedate_tz
 from boxship.errors import ImageError
 
 BUSY = (408, 429, 500, 502, 503, 504)
+TRIES = 5
+"""After as many in vain, the error is the answer."""
 _PAUSE_S = 0.5
 _MOST_S = 60.0
 """A registry may ask for hours: then a try that fails after minutes says more than silence."""

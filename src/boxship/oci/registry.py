@@ -16,13 +16,11 @@ import httpx
 from boxship.errors import DigestError, ImageError
 from boxship.oci.blobs import Blobs, Incoming
 from boxship.oci.descriptor import INDEXES, MANIFESTS, Descriptor
-from boxship.oci.patience import BUSY
+from boxship.oci.patience import BUSY, TRIES
 from boxship.oci.reference import Reference
 from boxship.oci.registry_access import Access, retry_after
 
 _CHUNK = 1 << 20
-_TRIES = 5
-"""As often in a row may nothing at all move."""
 _ACCEPT = ", ".join((*INDEXES, *MANIFESTS))
 
 _GONE = (404, 416)
@@ -102,7 +100,7 @@ class Repository:
         """
         if into.has(blob):
             return
-        failures = 0
+        failures = 0  # in a row, without a byte that moved
         # Checked here, where the repository can be named.
         with into.adding() as incoming:
             while True:
@@ -114,7 +112,7 @@ class Repository:
                     failures = 1 if incoming.size > before else failures + 1
                     if incoming.size == blob.size:
                         break
-                    if failures == _TRIES:
+                    if failures == TRIES:
                         raise ImageError(f"{self.reference}: cut off: {error}") from error
                     self._access.patience.pause(failures)
             if incoming.digest != blob.digest:
@@ -178,7 +176,7 @@ class Repository:
             headers={"Content-Length": "0"},
         )
         # The answer to a first try may have been lost.
-        if response.status_code < 400 or not self.has(blob):
+        if response.status_code >= 400 and not self.has(blob):
             self._check(response, "the upload is gone")
         moved.to(blob.size)
 
@@ -195,7 +193,7 @@ class Repository:
             except httpx.TransportError as error:
                 reason, wanted = str(error), ""
             failures += 1
-            if failures == _TRIES:
+            if failures == TRIES:
                 raise ImageError(f"{self.reference}: cut off: {reason}")
             self._access.patience.pause(failures, wanted)
             place, start = self._resumed(place)

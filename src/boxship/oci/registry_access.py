@@ -11,10 +11,9 @@ import httpx
 
 from boxship.errors import ImageError
 from boxship.oci.credentials import Login, find
-from boxship.oci.patience import BUSY, Patience
+from boxship.oci.patience import BUSY, TRIES, Patience
 from boxship.oci.reference import Reference, is_loopback
 
-_TRIES = 5
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
 Scopes = tuple[str, ...]
@@ -80,16 +79,16 @@ class Access:
         With ``stream`` the answer's body is still to be read, and the answer to be closed.
         Raises ``ImageError`` where the registry cannot be reached.
         """
-        for attempt in range(1, _TRIES + 1):
+        for attempt in range(1, TRIES + 1):
             try:
                 response = self._asked(method, path, scopes, headers or {}, content, stream=stream)
             except httpx.TransportError as error:
                 # A host that is not there will not be there in a second.
-                if attempt == (2 if isinstance(error, httpx.ConnectError) else _TRIES):
+                if attempt == (2 if isinstance(error, httpx.ConnectError) else TRIES):
                     raise ImageError(f"{self.host}: cannot be reached: {error}") from error
                 wanted = error.retry_after if isinstance(error, _BusyError) else ""
             else:
-                if response.status_code not in BUSY or attempt == _TRIES:
+                if response.status_code not in BUSY or attempt == TRIES:
                     return response
                 response.close()
                 wanted = retry_after(response)
