@@ -14,9 +14,8 @@ from boxship.build import dockerfile, plan as plans, words
 from boxship.build.layers.layer_cache import LayerCache
 from boxship.build.native import Native
 from boxship.cli import main
-from boxship.errors import BuildError, DigestError, UsageError
+from boxship.errors import BuildError, DigestError, ImageError, UsageError
 from boxship.lock import Lock
-from boxship.oci.platform import Platform
 
 MODEL = 'model = "churn.onnx"\n'
 
@@ -155,46 +154,6 @@ def test_a_plan_fits_a_terminal(
         assert f"{name} {version} 999.9 MB heavy: shared across images" in told
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        (f'{MODEL}[image]\nweights = "fetch"\n', "expected an address to fetch the model from"),
-        (
-            'model = "https://h.test/m.onnx"\n[image]\nweights = "bake"\n',
-            "expected a model file to bake",
-        ),
-    ],
-)
-def test_a_delivery_that_cannot_be(make_project: MakeProject, settings: str, message: str) -> None:
-    from boxship.build import weights
-    from boxship.lock import LockedModel
-
-    model = LockedModel("churn", "sha256:" + "1" * 64, 5)
-    with pytest.raises(BuildError, match=message):
-        weights.decide(make_project(settings), model)
-
-
-def test_a_model_with_an_address_is_fetched(make_project: MakeProject, cache: LayerCache) -> None:
-    from boxship.build import weights
-    from boxship.lock import LockedModel
-
-    model = LockedModel("https://h.test/m.onnx", "sha256:" + "1" * 64, 5)
-    found = weights.decide(make_project('model = "https://h.test/m.onnx"\n'), model)
-    assert (found.delivery, found.files) == ("fetch", ())
-    assert found.location == f"https://h.test/m.onnx@{model.digest}"
-
-
-def test_a_large_model_is_mounted(make_project: MakeProject, cache: LayerCache) -> None:
-    from boxship.build import weights
-
-    project = make_project(MODEL)
-    before = locked(project, cache).model
-    assert before is not None
-    found = weights.decide(project, replace(before, size=100_000_000))
-    assert (found.delivery, found.files) == ("mount", ())
-    assert "mount it at /models" in found.why
-
-
 def test_secrets_are_refused_unless_they_are_named(
     make_project: MakeProject, cache: LayerCache
 ) -> None:
@@ -296,12 +255,9 @@ def test_a_lock_is_read_as_it_was_written(make_project: MakeProject, cache: Laye
     project = make_project(MODEL)
     whole = locked(project, cache)
     assert lock.read(project.folder) == whole
-    assert Platform("linux", "amd64").runs(Platform("linux", "amd64", "v2"))
 
 
 def test_a_base_that_is_none(make_project: MakeProject, cache: LayerCache, tmp_path: Path) -> None:
     project = make_project(f'{MODEL}[image]\nbase = "oci:{tmp_path}/nowhere"\n')
-    from boxship.errors import ImageError
-
     with pytest.raises(ImageError, match="expected an OCI image layout, found none"):
         locked(project, cache)
