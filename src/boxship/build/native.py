@@ -18,7 +18,8 @@ from boxship.build.plan import PACKAGES, BuildPlan
 from boxship.build.resolving import uv
 from boxship.build.trial import try_imports
 from boxship.lock import LockedWheel
-from boxship.oci.compression import Compression, recipe
+from boxship.oci import compression
+from boxship.oci.compression import Compression
 from boxship.oci.image import Added, Image, Settings, put_together, scratch
 from boxship.oci.layer import Entry, pack
 from boxship.oci.platform import Platform
@@ -205,7 +206,7 @@ class Native:
         assert isinstance(entry.content, Path)  # noqa: S101 (weights are files)
         with entry.content.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        made_of = ("weights", entry.path, digest, recipe(self._compression))
+        made_of = ("weights", entry.path, digest, compression.method(self._compression))
         if found := self.cache.find(*made_of):
             return found
         packed = Packed(
@@ -233,7 +234,7 @@ class Native:
         rules = slim.version() if self.plan.settings.slim else ""
         base = self.plan.base
         compiled_by = base.platforms.get(str(interpreter.here()), "")
-        return (base.python, compiled_by, rules, recipe(self._compression))
+        return (base.python, compiled_by, rules, compression.method(self._compression))
 
     @property
     def _compression(self) -> Compression:

@@ -23,7 +23,7 @@ _GZIP_LEVEL = 7
 _ZSTD_LEVEL = 10
 
 
-def recipe(compression: Compression) -> str:
+def method(compression: Compression) -> str:
     """All that decides about the bytes of a layer, beside those that go into it."""
     package, level = {
         "gzip": ("deflate", _GZIP_LEVEL),
