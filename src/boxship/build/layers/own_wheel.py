@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import boxship
 
-_ROOM = "boxship"
+_NAME = "boxship"
 # What a container never does.
 _LEFT_BEHIND = (
     "build",
@@ -20,6 +20,7 @@ _LEFT_BEHIND = (
     "cli/build.py",
     "cli/convert.py",
     "cli/dockerfile.py",
+    "cli/image_project.py",
     "cli/lock.py",
 )
 _TIME = (1980, 1, 1, 0, 0, 0)
@@ -53,18 +54,18 @@ def make() -> OwnWheel:
     """The wheel of what runs here, read once."""
     folder = Path(boxship.__file__).parent
     files = {
-        f"{_ROOM}/{path.relative_to(folder).as_posix()}": path.read_bytes()
+        f"{_NAME}/{path.relative_to(folder).as_posix()}": path.read_bytes()
         for path in sorted(folder.rglob("*"))
         if path.is_file() and _is_shipped(path.relative_to(folder).as_posix())
     }
     version = boxship.__version__
-    info = f"{_ROOM}-{version}.dist-info"
+    info = f"{_NAME}-{version}.dist-info"
     files[f"{info}/METADATA"] = _metadata(version)
     files[f"{info}/WHEEL"] = (
         b"Wheel-Version: 1.0\nGenerator: boxship\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     )
     files[f"{info}/RECORD"] = _record(files, f"{info}/RECORD")
-    return OwnWheel(f"{_ROOM}-{version}-py3-none-any.whl", files)
+    return OwnWheel(f"{_NAME}-{version}-py3-none-any.whl", files)
 
 
 def _is_shipped(path: str) -> bool:
@@ -76,10 +77,10 @@ def _is_shipped(path: str) -> bool:
 
 def _metadata(version: str) -> bytes:
     """What is required was resolved with everything else, so nothing is said of it here."""
-    told = importlib.metadata.metadata(_ROOM).json
+    told = importlib.metadata.metadata(_NAME).json
     lines = [
         "Metadata-Version: 2.1",
-        "Name: boxship",
+        f"Name: {_NAME}",
         f"Version: {version}",
         f"Summary: {told.get('summary', '')}",
         f"License: {told.get('license_expression', '')}",
