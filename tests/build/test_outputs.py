@@ -191,10 +191,8 @@ def test_an_image_has_its_name_once_its_document_is_there(
                     send(name)
             assert repository.find_manifest("7") is None
             send(name)
-            found = repository.manifest("7")
-            assert found is not None
-            assert found[0].digest == made.manifest.digest
-            assert repository.manifest(made.manifest.digest.replace(":", "-")) is not None
+            assert repository.manifest("7")[0].digest == made.manifest.digest
+            assert repository.find_manifest(made.manifest.digest.replace(":", "-")) is not None
 
 
 def test_a_layout_with_what_it_is_made_of(

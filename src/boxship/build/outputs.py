@@ -71,13 +71,13 @@ class Outputs:
         if self.folder is not None:
             layout.write(self.folder, top, images, blobs, name=str(self.tag))
             for image, document in zip(images, contents, strict=bool(contents)):
-                system = f".{image.platform.architecture}" if len(images) > 1 else ""
-                beside_it = self.folder.with_name(f"{self.folder.name}{system}.cdx.json")
-                write_whole(beside_it, document.decode())
-            done.append(Written(f"{self.folder}"))
+                which = f".{image.platform.architecture}" if len(images) > 1 else ""
+                file = self.folder.with_name(f"{self.folder.name}{which}.cdx.json")
+                write_whole(file, document.decode())
+            done.append(Written(str(self.folder)))
         if self.archive is not None:
             archive.write(self.archive, images[0], blobs, str(self.tag))
-            done.append(Written(f"{self.archive}"))
+            done.append(Written(str(self.archive)))
         if self.engine is not None:
             self.engine.load(images[0], blobs, str(self.tag))
             done.append(Written(f"{self.tag} in {self.engine.kind}"))
