@@ -122,11 +122,11 @@ def _copies(plan: BuildPlan, cuts: Sequence[Cut]) -> list[str]:
     names = [requirements_name(cut).removesuffix(".txt") for cut in cuts]
     lines = [f"COPY --from=build /layers/{name} /" for name in (*names, "boxship")]
     lines += [
-        f"COPY {ADDED}/boxship.pth /{plan.path_file.path}",
-        f"COPY {ADDED}/boxship.lock /{plan.runtime_lock.path}",
+        f"COPY {ADDED}/{PurePosixPath(entry.path).name} /{entry.path}"
+        for entry in (plan.path_file, plan.runtime_lock)
     ]
-    # An engine takes 127 layers, so those of the code are few; each file of the model is one, as
-    # where no engine builds.
+    # The layers of the code are few, since an engine takes not many; each file of the model is
+    # one, as where no engine builds.
     grouped: dict[tuple[str, str], list[str]] = {}
     for entry in plan.code:
         target = f"/{PurePosixPath(entry.path).parent}/"
