@@ -13,7 +13,8 @@ from boxship.files import write_whole
 FILE_NAME = "boxship.lock"
 _VERSION = 1
 _HEAD = "# Written by `boxship lock`. Do not edit it: lock again.\n"
-_AGAIN = "Lock again: boxship lock"
+AGAIN = "Lock again: boxship lock"
+"""The next step where a lock is of no use any more."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def read(folder: Path) -> Lock:
         return Lock()
     except (ValueError, RecursionError) as error:
         raise UsageError(
-            f"{file}: expected valid TOML, found an error: {error}", tip=_AGAIN
+            f"{file}: expected valid TOML, found an error: {error}", tip=AGAIN
         ) from None
     if table.get("version") != _VERSION:
         raise UsageError(
@@ -132,7 +133,7 @@ def _record(of: type[Record], table: Any, where: str) -> Record | None:
         or not all(_fits(value, kinds[key]) for key, value in table.items())
         or not table["digest"].startswith("sha256:")
     ):
-        raise UsageError(f"{where}: expected {', '.join(needed)}, found {table!r}.", tip=_AGAIN)
+        raise UsageError(f"{where}: expected {', '.join(needed)}, found {table!r}.", tip=AGAIN)
     values: dict[str, Any] = {
         key: tuple(one) if isinstance(one, list) else one for key, one in table.items()
     }
@@ -161,7 +162,7 @@ def _base(table: Any, where: str) -> LockedBase | None:
             isinstance(one, int) for one in sizes.values()
         ):
             return LockedBase(name, python, executable, glibc, site_packages, platforms, sizes)
-    raise UsageError(f"{where}: expected what `boxship lock` writes, found {table!r}.", tip=_AGAIN)
+    raise UsageError(f"{where}: expected what `boxship lock` writes, found {table!r}.", tip=AGAIN)
 
 
 def _requirements(table: Any, where: str) -> LockedRequirements | None:
@@ -180,11 +181,11 @@ def _requirements(table: Any, where: str) -> LockedRequirements | None:
                 for platform, entries in wheels.items()
             }
             return LockedRequirements(digest, tuple(map(str, indexes)), found)
-    raise UsageError(f"{where}: expected digest, indexes and wheels, found {table!r}.", tip=_AGAIN)
+    raise UsageError(f"{where}: expected digest, indexes and wheels, found {table!r}.", tip=AGAIN)
 
 
 def write(folder: Path, lock: Lock) -> Path:
-    """Put ``lock`` into ``folder``, whole or not at all; the file."""
+    """Put ``lock`` into ``folder``, whole or not at all; the file. Raises ``OSError``."""
     file = folder / FILE_NAME
     write_whole(file, as_text(lock))
     return file

@@ -17,6 +17,7 @@ from boxship.build.weights import Weights
 from boxship.errors import DigestError, UsageError
 from boxship.image_settings import ImageSettings
 from boxship.lock import (
+    AGAIN,
     FILE_NAME,
     Lock,
     LockedBase,
@@ -33,7 +34,6 @@ from boxship.project import Project
 PACKAGES: Final = "opt/boxship"
 """Where everything that is installed lies, without the leading slash."""
 _PTH = "boxship.pth"
-_STALE = "Lock again: boxship lock"
 _PROBE = (
     "import http.client as h,os,sys;"
     f"c=h.HTTPConnection('127.0.0.1',int(os.environ.get('{contract.PORT_VARIABLE}',{contract.PORT})),timeout=3);"
@@ -104,9 +104,9 @@ class BuildPlan:
 def decide(project: Project, lock: Lock) -> BuildPlan:
     """The plan for ``project`` as it was locked.
 
-    Raises ``UsageError`` where the lock is missing or stale, ``DigestError`` where the model is
-    another than was locked, ``ModelError`` where it is none, and
-    ``BuildError``.
+    Raises ``UsageError`` where the lock is missing or stale, or code that is served is not shipped;
+    ``DigestError`` where the model is another than was locked, ``ModelError`` where it is none; and
+    ``BuildError`` for secrets, and a model that cannot come as the settings say.
     """
     wanted = platforms(project)
     if lock.base is None or lock.requirements is None:
@@ -170,21 +170,21 @@ def _check_fresh(project: Project, lock: Lock, found: Requirements) -> None:
     where = project.folder / FILE_NAME
     named = base_name(project)
     if base.name != named:
-        raise UsageError(f"{where}: expected the base {named!r}, found {base.name!r}.", tip=_STALE)
+        raise UsageError(f"{where}: expected the base {named!r}, found {base.name!r}.", tip=AGAIN)
     for one in platforms(project):
         if str(one) not in base.platforms or str(one) not in locked.wheels:
             raise UsageError(
                 f"{where}: expected {one}, found it not locked.",
-                tip='Name it under [image] in boxship.toml, platforms = ["…"]. ' + _STALE,
+                tip='Name it under [image] in boxship.toml, platforms = ["…"]. ' + AGAIN,
             )
     if found.digest(base.python, base.glibc) != locked.digest:
         raise UsageError(
             f"{where}: expected the lock of the requirements as they are, found that of others.",
-            tip=_STALE,
+            tip=AGAIN,
         )
     if project.model_location and lock.model is None:
         raise UsageError(
-            f"{where}: expected the model {project.model_location}, found none.", tip=_STALE
+            f"{where}: expected the model {project.model_location}, found none.", tip=AGAIN
         )
 
 
