@@ -115,7 +115,7 @@ def _model(found: Project, arguments: argparse.Namespace) -> LockedModel:
             told=meter,
         )
         model = fetch(found.source).model
-    # Imported late: an image, whose server has this verb too, builds nothing.
+    # Imported late: no other verb waits for what reads pickles.
     from boxship.build.asked import model_needs
 
     needs = model_needs.find(found, model.path)
