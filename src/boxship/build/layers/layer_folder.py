@@ -110,7 +110,8 @@ class LayerFolder:
         """
         there = {path.name for path in (self.blobs.folder / "sha256").glob("*")}
         for note in (*self.notes.glob("[!.]*"), *self.marks.glob("[!.]*")):
-            if not there.issuperset(_blobs_of(note) or [""]):
+            blobs = _blobs_of(note)
+            if not blobs or not there.issuperset(blobs):
                 note.unlink()
         places = (self.folder, self.blobs.folder, self.notes, self.marks, self.roots)
         parts = (*self.work.glob("*"), *(one for place in places for one in place.glob(".*")))

@@ -11,6 +11,9 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 
 DATA = Path(__file__).with_name("data") / "slim.toml"
+_NOTES = frozenset({"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"})
+"""What an installer writes of itself, and of this machine."""
+_SCRIPTS = PurePosixPath("bin")
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,6 @@ def rules() -> tuple[Rule, ...]:
 def version() -> str:
     """Changes with the rules."""
     return DATA.read_text("utf-8")
-
-
-_NOTES = frozenset({"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"})
-"""What an installer writes of itself, and of this machine."""
-_SCRIPTS = PurePosixPath("bin")
 
 
 def place(path: str) -> str:
