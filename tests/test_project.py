@@ -412,16 +412,17 @@ def test_nothing_to_serve(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("folder", ["pyproject_plain", "empty"])
-def test_a_project_that_serves_nothing(tmp_path: Path, folder: str) -> None:
-    """A file that names nothing to serve, and a pyproject.toml that never heard of Boxship."""
-    cwd = PROJECTS
-    if folder == "empty":
-        (tmp_path / folder).mkdir()
-        written(tmp_path / folder, 'name = "churn"')
-        cwd = tmp_path
-    assert problems(folder, cwd=cwd) == [
-        f"{folder}: expected model, service or app in boxship.toml, found none of them."
+@pytest.mark.parametrize("target", [None, "."])
+def test_settings_that_name_nothing_to_serve(tmp_path: Path, target: str | None) -> None:
+    (tmp_path / "boxship.toml").write_text('[image]\nbase = "python:3.12-slim"\n')
+    assert problems(target, cwd=tmp_path) == [
+        f"{tmp_path}/boxship.toml: expected model, service or app, found none of them."
+    ]
+
+
+def test_a_pyproject_that_never_heard_of_boxship() -> None:
+    assert problems("pyproject_plain", cwd=PROJECTS) == [
+        "pyproject_plain: expected model, service or app in boxship.toml, found none of them."
     ]
 
 

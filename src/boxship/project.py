@@ -146,7 +146,7 @@ def _resolve(
     )
     inputs = project_values.inputs(raw.get("inputs", []), source, problems)
     if not problems and not any(texts.get(key) for key in ("model", "service", "app")):
-        problems.append(_nothing_to_serve(target, cwd))
+        problems.append(_nothing_to_serve(target, file, cwd))
     if texts.get("service") and texts.get("app"):
         where = ", ".join(dict.fromkeys((sources["service"], sources["app"])))
         problems.append(f"{where}: service and app exclude each other; keep one of them")
@@ -239,7 +239,9 @@ def _no_project(folder: Path) -> str:
     return f"{folder}: expected a folder with {FILE_NAME}, found {listing}; name the model file"
 
 
-def _nothing_to_serve(target: str | None, cwd: Path) -> str:
+def _nothing_to_serve(target: str | None, file: ProjectFile, cwd: Path) -> str:
+    if file.path is not None:
+        return f"{file.source}: expected model, service or app, found none of them."
     if target is None:
         return (
             "Expected a model to serve: a file, a folder with boxship.toml, module:attr, or "

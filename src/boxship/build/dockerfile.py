@@ -1,7 +1,6 @@
 """The plan as a multi-stage Dockerfile, for those who want to own it."""
 
 import json
-import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -58,7 +57,7 @@ def render(plan: BuildPlan, platform: Platform, wheel: str) -> str:
 def ignore(plan: BuildPlan) -> str:
     """The ``.dockerignore``: nothing but what the Dockerfile copies."""
     kept = sorted({source(entry, plan.folder) for entry in (*plan.code, *plan.weights.files)})
-    return "\n".join(["*", f"!{ADDED}", *(f"!{_literal(path)}" for path in kept), ""])
+    return "\n".join(["*", f"!{ADDED}", *(f"!{path}" for path in kept), ""])
 
 
 def asked(indexes: Sequence[str]) -> str:
@@ -147,14 +146,8 @@ def _copies(plan: BuildPlan, cuts: Sequence[Cut]) -> list[str]:
 
 
 def _copy(mode: str, sources: Sequence[str], target: str) -> str:
-    places = (*map(_literal, sources), target)
-    words = ", \\\n    ".join(json.dumps(place.replace("$", "\\$")) for place in places)
+    words = ", \\\n    ".join(map(json.dumps, (*sources, target)))
     return f"COPY --chmod={mode} [{words}]"
-
-
-def _literal(path: str) -> str:
-    """A pattern that only this path fits."""
-    return re.sub(r"[*?\[]", r"[\g<0>]", path)
 
 
 def _mode(entry: Entry) -> str:
