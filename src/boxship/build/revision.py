@@ -3,9 +3,9 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from boxship import process
+from boxship.build import address
 from boxship.errors import BoxshipError
 
 _COMMIT = "# branch.oid "
@@ -34,7 +34,7 @@ def find(folder: Path) -> Revision:
     if commit in ("", _NONE_YET):
         return Revision()
     changed = any(not line.startswith("#") for line in lines)
-    source = _without_login(_git(folder, "config", "--get", "remote.origin.url").strip())
+    source = address.bare(_git(folder, "config", "--get", "remote.origin.url").strip())
     return Revision(f"{commit}-dirty" if changed else commit, source)
 
 
@@ -46,11 +46,3 @@ def _git(folder: Path, *arguments: str) -> str:
     except BoxshipError:
         return ""
     return done.stdout if done.code == 0 else ""
-
-
-def _without_login(address: str) -> str:
-    """A URL without what lets one in, which would be in every image: login and query."""
-    parts = urlsplit(address)
-    if not parts.scheme:
-        return address
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from boxship import process
+from boxship.build import address
 from boxship.errors import BuildError
 
 MAKE_ONE: Final = (
@@ -15,7 +16,6 @@ MAKE_ONE: Final = (
     "the requirements: ./FILE.whl. Or have an engine make it: --builder docker, of lock and of build."
 )
 """The way out for what has no wheel."""
-_LOGIN = re.compile(r"(?P<scheme>[a-z+]+://)[^/@\s]+@")
 _LONGEST = 25
 _NO_WHEEL = re.compile(r"no usable wheels|no wheels|Wheels are required")
 
@@ -42,10 +42,5 @@ def run(argv: Sequence[str], folder: Path, environ: Mapping[str, str] | None = N
         lines = [line.rstrip() for line in done.said(None).splitlines() if line.strip()]
         shown = "\n".join(lines[:_LONGEST]) + ("\n…" if len(lines) > _LONGEST else "")
         tip = MAKE_ONE if _NO_WHEEL.search(shown) else ""
-        raise BuildError(without_logins(shown), tip=tip)
+        raise BuildError(address.shown(shown), tip=tip)
     return done.stdout
-
-
-def without_logins(text: str) -> str:
-    """``text`` with the addresses in it as they may be shown."""
-    return _LOGIN.sub(r"\g<scheme>", text)

@@ -16,7 +16,7 @@ from support.images import (
     serving_index,
 )
 
-from boxship.build import plan as plans, with_engine
+from boxship.build import plan as plans, sbom, with_engine
 from boxship.build.layers.layer_cache import LayerCache
 from boxship.build.locking import lock_image
 from boxship.build.native import Native
@@ -65,6 +65,34 @@ def test_credentials_of_an_index_are_written_nowhere(
     assert "pass-word-1" not in written + caplog.text + str(image.config)
     for layer in image.layers[1:]:
         assert b"pass-word-1" not in cache.blobs.path(layer.blob.digest).read_bytes()
+
+
+def test_a_token_in_a_direct_address_is_written_nowhere(
+    make_project: MakeProject,
+    cache: LayerCache,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Yet it is sent: when the file is weighed, and when it is installed."""
+    caplog.set_level("DEBUG", "boxship")
+    monkeypatch.setenv("UV_NO_CACHE", "1")
+    monkeypatch.setenv("ACME_TOKEN", "TOK3N")
+    file, data = make_wheel("acme-signed", "1.0", {"acme_signed/__init__.py": ""})
+    with serving_index(Index({f"{file}?sig=TOK3N": data}, login="bob:p@ss")) as index:
+        address = f"http://bob:p%40ss@127.0.0.1:{index.port}/files/{file}?sig=${{ACME_TOKEN}}"
+        project = make_project(MODEL, requirements_txt=f"acme-signed @ {address}\n")
+        plan = plans.decide(project, locked(project, cache))
+        (image,) = Native(plan, cache).build()
+        assert "opt/boxship/acme_signed/__init__.py" in contents_of(image, cache)
+        index.wheels.clear()
+        with pytest.raises(BuildError) as caught:
+            locked(project, cache)
+    (wheels,) = plan.locked.wheels.values()
+    (wheel,) = [one for one in wheels if one.name == "acme-signed"]
+    assert (wheel.place, wheel.size) == (index.address(file), len(data))
+    written = (project.folder / FILE_NAME).read_text() + sbom.make(plan, image).decode()
+    for secret in ("TOK3N", "p@ss", "p%40ss"):
+        assert secret not in written + caplog.text + str(image.config) + caught.value.message
 
 
 def test_what_cannot_be_resolved_is_explained(make_project: MakeProject, cache: LayerCache) -> None:

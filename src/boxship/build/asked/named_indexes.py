@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit, urlunsplit
 
+from boxship.build import address
 from boxship.build.asked.requirements import Requirements
 
 _INDEX = re.compile(r"(?P<option>-i|--index-url|--extra-index-url)(?:\s*=\s*|\s+)(?P<url>\S+)")
@@ -20,17 +20,11 @@ def own(requirements: Requirements) -> list[tuple[str, str]]:
 def every(requirements: Requirements, locked: Sequence[str]) -> list[tuple[str, str]]:
     """What was locked, and what the user's own file names, with credentials that a lock has not."""
     named_there = own(requirements)
-    named = {without_credentials(url) for _, url in named_there}
+    named = {address.bare(url) for _, url in named_there}
     return [*(("extra-index-url", url) for url in locked if url not in named), *named_there]
 
 
 def addresses(requirements: Requirements, given: Sequence[str]) -> tuple[str, ...]:
     """Every index but the usual one, without credentials: what was given, then the file's own."""
     named = [url for _, url in own(requirements)]
-    return tuple(dict.fromkeys(without_credentials(url) for url in (*given, *named)))
-
-
-def without_credentials(url: str) -> str:
-    """``url`` as it may be written down."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return tuple(dict.fromkeys(address.bare(url) for url in (*given, *named)))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from boxship.build import uv_program
+from boxship.build import address
 from boxship.errors import UsageError
 
 
@@ -35,7 +35,7 @@ class NotInIndex:
     def check(self) -> None:
         """Raise ``UsageError`` with everything that was refused."""
         if self.refused:
-            found = uv_program.without_logins(", ".join(self.refused))
+            found = address.shown(", ".join(self.refused))
             raise UsageError(
                 f"{self.file}: expected wheels, or packages of an index with an address, found {found}.",
                 tip="Name the folder of its modules among `code` in boxship.toml; or make a wheel of "

@@ -4,7 +4,7 @@ https://pip.pypa.io/en/stable/reference/requirements-file-format/
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ _HASH = re.compile(r"\s--hash[=\s]\s*(sha256:[0-9a-f]{64})\b")
 _INCLUDE = re.compile(
     r"(?:-r|--requirement|(?P<limit>-c|--constraint))(?:\s*=\s*|\s+)(?P<file>\S.*)"
 )
+# https://pip.pypa.io/en/stable/reference/requirements-file-format/#using-environment-variables
+_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ def hashes(text: str) -> tuple[str, frozenset[str]]:
     """What a line asks for, without its options, and the SHA-256 digests that a file of it has."""
     asked, *_ = text.partition(" --")
     return asked.strip(), frozenset(_HASH.findall(text))
+
+
+def expanded(text: str, environ: Mapping[str, str]) -> str:
+    """``text`` with what ``${VARIABLE}`` in it stands for; one that is not set stays."""
+    return _VARIABLE.sub(lambda found: environ.get(found[1]) or found[0], text)
 
 
 def _joined(text: str) -> Iterator[str]:

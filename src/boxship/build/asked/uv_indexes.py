@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
 
 from boxship import project_file
-from boxship.build import uv_program
+from boxship.build import address, uv_program
 from boxship.build.asked.requirement_lines import Line
 
 
@@ -86,11 +85,8 @@ def _with_login(url: str, name: str, environ: Mapping[str, str]) -> str:
     user, password = environ.get(f"{variable}_USERNAME"), environ.get(f"{variable}_PASSWORD")
     if not name or not (user or password):
         return url
-    parts = urlsplit(url)
-    login = f"{quote(user or '', safe='')}:{quote(password or '', safe='')}"
-    return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc.rpartition('@')[2]}"))
+    return address.with_login(url, user or "", password or "")
 
 
 def _plain(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
+    return address.bare(url).rstrip("/")

@@ -16,8 +16,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.tags import Tag
 from packaging.utils import canonicalize_name
 
-from boxship.build import uv_program
-from boxship.build.asked import named_indexes, requirement_lines
+from boxship.build import address, uv_program
+from boxship.build.asked import direct_addresses, requirement_lines
 from boxship.build.asked.requirements import Requirements
 from boxship.build.resolving import wheel_tags
 from boxship.build.resolving.wheel_sizes import Sizes
@@ -64,9 +64,10 @@ class Chooser:
         if path:
             place = os.path.relpath((self.beside / path).resolve(), self.folder.resolve())
         elif "archive" in package:
-            place = named_indexes.without_credentials(url)
+            place = address.bare(url)
         digest = f"sha256:{file['hashes']['sha256']}"
-        size = self.ask(self.folder / place if path else url, digest, int(file.get("size") or 0))
+        where = self.folder / place if path else self._direct.get(place, url)
+        size = self.ask(where, digest, int(file.get("size") or 0))
         name, named = str(package.get("name")), _name(file)
         version = str(package.get("version") or named.split("-")[1])
         return LockedWheel(name, version, named, digest, size.whole, place, size.left_out)
@@ -86,6 +87,10 @@ class Chooser:
                 "Check where they come from, and lock there anew.",
             )
         return kept
+
+    @cached_property
+    def _direct(self) -> Mapping[str, str]:
+        return direct_addresses.find(self.requirements, os.environ)
 
     @cached_property
     def _hashes(self) -> Mapping[str, set[str]]:

@@ -1,5 +1,6 @@
 """uv: it resolves requirements for another machine than this one, and installs wheels for it."""
 
+import os
 import re
 import tempfile
 import tomllib
@@ -10,7 +11,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from boxship.build import uv_program
-from boxship.build.asked import named_indexes
+from boxship.build.asked import direct_addresses, named_indexes
 from boxship.build.asked.requirements import Requirements
 from boxship.build.resolving import asked_toml, wheel_tags
 from boxship.build.resolving.chosen_file import Chooser
@@ -105,8 +106,11 @@ def install(
 ) -> None:
     """Install the very files that were locked into a folder. Raises ``BuildError``."""
     lines = [f"--{option} {url}" for option, url in named_indexes.every(requirements, indexes)]
+    direct = direct_addresses.find(requirements, os.environ)
     for wheel in wheels:
-        place = f" @ {_address(wheel, folder)}" if wheel.place else f"=={wheel.version}"
+        place = f"=={wheel.version}"
+        if wheel.place:
+            place = f" @ {direct.get(wheel.place) or _address(wheel, folder)}"
         lines.append(f"{wheel.name}{place} --hash={wheel.digest}")
     with tempfile.TemporaryDirectory(prefix="boxship-install-") as temporary:
         pins = Path(temporary) / "requirements.txt"

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
-from urllib.parse import unquote, urlsplit
 
 import httpx
 
+from boxship.build import address
 from boxship.build.layers import slim
 from boxship.build.layers.cut import HEAVY_BYTES
 from boxship.build.resolving.remote_file import RemoteFile
@@ -38,13 +38,10 @@ class Sizes:
     """
 
     def __init__(self, indexes: Iterable[str], before: Iterable[LockedWheel] = ()) -> None:
-        parts = [urlsplit(url) for url in indexes]
         self._logins = {
-            one.netloc.rpartition("@")[2]: httpx.BasicAuth(
-                unquote(one.username or ""), unquote(one.password or "")
-            )
-            for one in parts
-            if one.username
+            address.host(url): httpx.BasicAuth(*login)
+            for url in indexes
+            if (login := address.login(url))
         }
         self._before = {one.digest: Size(one.size, one.left_out) for one in before}
         self._client = httpx.Client(follow_redirects=True, timeout=_SECONDS)
@@ -77,7 +74,11 @@ class Sizes:
             answer.raise_for_status()
             return int(answer.headers["content-length"])
         except (httpx.HTTPError, KeyError, ValueError) as error:
-            logger.warning("%s: its size is not known, and counts as nothing: %s", url, error)
+            logger.warning(
+                "%s: its size is not known, and counts as nothing: %s",
+                address.bare(url),
+                address.shown(str(error)),
+            )
             return 0
 
     def _left_out(self, place: str | Path, whole: int) -> int:
@@ -103,12 +104,17 @@ class Sizes:
             ValueError,
             NotImplementedError,
         ) as error:
-            logger.debug("%s: its files are not known, and count as staying: %s", name, error)
+            logger.debug(
+                "%s: its files are not known, and count as staying: %s",
+                address.bare(name),
+                address.shown(str(error)),
+            )
             return 0
         return found if found < whole else 0
 
     def _at(self, url: str) -> tuple[str, httpx.Auth]:
-        """The address as it may be told, and the login for it."""
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        return parts._replace(netloc=host).geturl(), self._logins.get(host, httpx.Auth())
+        """The address to ask, without its login, and that login, else its host's."""
+        login = address.login(url)
+        if login is None:
+            return url, self._logins.get(address.host(url), httpx.Auth())
+        return address.without_login(url), httpx.BasicAuth(*login)
