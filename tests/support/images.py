@@ -131,11 +131,17 @@ class Index:
     """
 
     def __init__(
-        self, wheels: Mapping[str, bytes], *, login: str = "", ranges: bool = False
+        self,
+        wheels: Mapping[str, bytes],
+        *,
+        login: str = "",
+        ranges: bool = False,
+        heads: bool = True,
     ) -> None:
         self.wheels = dict(wheels)
         self.login = login
         self.ranges = ranges
+        self.heads = heads
         self.requests: list[str] = []
         self.sent = 0
         self.port = 0
@@ -176,6 +182,9 @@ def serving_index(index: Index) -> Iterator[Index]:
             if index.login and given != wanted:
                 self.send_response(401)
                 self.send_header("www-authenticate", "Basic")
+                page = b""
+            elif self.command == "HEAD" and not index.heads:
+                self.send_response(403)
                 page = b""
             elif page is not None and part and index.ranges:
                 first, last = int(part[1]), int(part[2])

@@ -62,7 +62,8 @@ def ignore(plan: BuildPlan) -> str:
 
 def asked(indexes: Sequence[str]) -> str:
     """Options that name package indexes; which of them has a file, its hash decides."""
-    return "".join(f"--extra-index-url {url}\n" for url in indexes)
+    # What a variable stands for, only pip's settings have, which are a secret.
+    return "".join(f"--extra-index-url {url}\n" for url in indexes if "${" not in url)
 
 
 def hashed(wheels: Sequence[LockedWheel]) -> str:

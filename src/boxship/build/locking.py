@@ -1,5 +1,6 @@
 """From what a project asks for to what it gets, by digest: base image, requirements, model."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ from packaging.utils import canonicalize_name
 
 from boxship import suggestions
 from boxship.build import plan
-from boxship.build.asked import named_indexes, requirements
+from boxship.build.asked import index_variables, named_indexes, requirements
 from boxship.build.base import base_python
 from boxship.build.resolving import uv
 from boxship.errors import BuildError, UsageError
@@ -38,10 +39,9 @@ def lock_image(
     wanted = requirements.find(project, before.model)
     # Without the index that a name came from, the usual one would be asked for it.
     known = before.requirements.indexes if before.requirements else ()
-    indexes = [
-        *indexes,
-        *(url for url in known if url not in named_indexes.addresses(wanted, indexes)),
-    ]
+    indexes = [*indexes, *index_variables.beside(os.environ)]
+    named = named_indexes.addresses(wanted, indexes)
+    indexes += [url for url in known if url not in named]
     old = before.requirements.wheels if before.requirements and upgrade is not None else {}
     wheels = {
         str(platform): uv.resolve(

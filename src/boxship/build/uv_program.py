@@ -16,8 +16,17 @@ MAKE_ONE: Final = (
     "the requirements: ./FILE.whl. Or have an engine make it: --builder docker, of lock and of build."
 )
 """The way out for what has no wheel."""
+LOG_IN: Final = (
+    "A lock has no logins. Put that of the index into ~/.netrc, into UV_INDEX_NAME_USERNAME and "
+    "UV_INDEX_NAME_PASSWORD where UV_INDEX has NAME=ADDRESS, or into the line of the requirements "
+    "that names its address."
+)
+"""The way out for what a server refuses."""
 _LONGEST = 25
-_NO_WHEEL = re.compile(r"no usable wheels|no wheels|Wheels are required")
+_TIPS = (
+    (re.compile(r"\b(?:401 Unauthorized|403 Forbidden)\b"), LOG_IN),
+    (re.compile(r"no usable wheels|no wheels|Wheels are required|is disabled"), MAKE_ONE),
+)
 
 
 @functools.cache
@@ -41,6 +50,6 @@ def run(argv: Sequence[str], folder: Path, environ: Mapping[str, str] | None = N
     if done.code != 0:
         lines = [line.rstrip() for line in done.said(None).splitlines() if line.strip()]
         shown = "\n".join(lines[:_LONGEST]) + ("\n…" if len(lines) > _LONGEST else "")
-        tip = MAKE_ONE if _NO_WHEEL.search(shown) else ""
+        tip = next((tip for found, tip in _TIPS if found.search(shown)), "")
         raise BuildError(address.shown(shown), tip=tip)
     return done.stdout

@@ -5,16 +5,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from boxship.build import context
-from boxship.build.asked import named_indexes
+from boxship.build import address, context
+from boxship.build.asked import index_variables, named_indexes
 from boxship.build.outputs import Outputs
 from boxship.build.plan import BuildPlan
 from boxship.oci.engine import Engine
 from boxship.oci.reference import is_loopback, parse
 
 _CERTIFICATES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
-_INDEXES = {"index-url": ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"),
-            "extra-index-url": ("PIP_EXTRA_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")}  # fmt: skip
 
 
 def build(plan: BuildPlan, wanted: Outputs, *, network: str = "") -> Iterator[str]:
@@ -59,13 +57,19 @@ def _build(plan: BuildPlan, engine: Engine, name: str, network: str) -> None:
 
 def pip_settings(plan: BuildPlan, environ: Mapping[str, str]) -> str:
     """A ``pip.conf`` with this machine's indexes, the lock's and the requirements' own."""
-    found: dict[str, list[str]] = {}
-    for key, variables in _INDEXES.items():
-        value = next(filter(None, map(environ.get, variables)), "")
-        found[key] = value.split()
-    for key, url in named_indexes.every(plan.requirements, plan.locked.indexes):
+    pips = {key: environ.get(f"PIP_{key}", "").split() for key in ("INDEX_URL", "EXTRA_INDEX_URL")}
+    found = {
+        "index-url": pips["INDEX_URL"] or index_variables.default(environ),
+        "extra-index-url": pips["EXTRA_INDEX_URL"] or index_variables.beside(environ),
+    }
+    # The lock's addresses have no logins.
+    known = {address.bare(url) for url in found["extra-index-url"]}
+    for key, url in named_indexes.every(plan.requirements, plan.locked.indexes, environ):
         # The usual index is one; of the others there may be several.
-        found[key] = [url] if key == "index-url" else [*found[key], url]
+        if key == "index-url":
+            found[key] = [url]
+        elif url not in known:
+            found[key].append(url)
     lines = [" ".join([key, "=", "\n    ".join(urls)]) for key, urls in found.items() if urls]
     return "\n".join(["[global]", *lines, ""])
 

@@ -173,6 +173,37 @@ def test_an_index_that_the_lock_was_given_is_asked_again(
     assert settings["global"]["extra-index-url"].split() == [first.url, address]
 
 
+def test_an_engine_gets_the_logins_of_uvs_variables(
+    make_project: MakeProject, cache: LayerCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = make_wheel("acme-engine", "1.0", {"acme_engine.py": ""})
+    environ = {
+        "UV_DEFAULT_INDEX": "usual=https://usual.test/simple",
+        "UV_INDEX_USUAL_USERNAME": "ann",
+        "UV_INDEX_CORP_USERNAME": "bob",
+        "UV_INDEX_CORP_PASSWORD": "p@ss",
+        "ACME_USER": "eve",
+        "ACME_PASSWORD": "w%40rd",
+    }
+    with (
+        serving_index(Index(dict([wheel]), login="bob:p@ss")) as corp,
+        serving_index(Index({}, login="eve:w@rd")) as other,
+    ):
+        mine = other.url.replace("//", "//${ACME_USER}:${ACME_PASSWORD}@")
+        project = make_project(MODEL, requirements_txt=f"--extra-index-url {mine}\nacme-engine\n")
+        environ["UV_INDEX"] = f"corp={corp.url}"
+        for name in environ.keys() - {"UV_DEFAULT_INDEX"}:
+            monkeypatch.setenv(name, environ[name])
+        plan = plans.decide(project, locked(project, cache))
+    settings = configparser.RawConfigParser()
+    settings.read_string(with_engine.pip_settings(plan, environ))
+    assert settings["global"]["index-url"] == "https://ann:@usual.test/simple"
+    assert settings["global"]["extra-index-url"].split() == [
+        corp.url.replace("//", "//bob:p%40ss@"),
+        other.url.replace("//", "//eve:w%40rd@"),
+    ]
+
+
 def test_an_index_without_sizes_is_asked_for_the_file(
     make_project: MakeProject, cache: LayerCache
 ) -> None:
@@ -199,6 +230,38 @@ def test_locking_again_asks_the_same_indexes(make_project: MakeProject, cache: L
             assert names(again)["six"] == "0.5"
             assert again.requirements is not None
             assert again.requirements.indexes == (index.url,)
+
+
+def test_an_index_of_a_variable_is_asked_again_without_it(
+    make_project: MakeProject, cache: LayerCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = make_wheel("six", "0.5", {"six.py": "OURS = True\n"})
+    with serving_index(Index(dict([ours]))) as index:
+        project = make_project(MODEL, requirements_txt="six\n")
+        monkeypatch.setenv("UV_INDEX", f"corp={index.url}")
+        first = locked(project, cache)
+        monkeypatch.delenv("UV_INDEX")
+        assert names(lock_image(project, first, blobs=cache.blobs, upgrade=None))["six"] == "0.5"
+
+
+def test_a_build_that_has_no_login_says_where_to_put_it(
+    make_project: MakeProject, cache: LayerCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_NO_CACHE", "1")
+    wheel = make_wheel("acme-login", "1.0", {"acme_login.py": ""})
+    with serving_index(Index(dict([wheel]), login="bob:p@ss")) as index:
+        project = make_project(MODEL, requirements_txt="acme-login\n")
+        given = index.url.replace("//", "//bob:p%40ss@")
+        plan = plans.decide(project, locked(project, cache, indexes=[given]))
+        with pytest.raises(BuildError, match="acme-login was not found") as caught:
+            Native(plan, cache).build()
+        assert f"from {index.url}. A lock has no logins. Put that of" in caught.value.tip
+        project = make_project(
+            MODEL, requirements_txt=f"acme-login @ {index.address(next(iter(index.wheels)))}"
+        )
+        with pytest.raises(BuildError, match="401 Unauthorized") as caught:
+            locked(project, cache)
+        assert "~/.netrc" in caught.value.tip
 
 
 def test_a_wheel_of_ones_own_is_locked_again(make_project: MakeProject, cache: LayerCache) -> None:

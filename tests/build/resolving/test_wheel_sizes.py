@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from support.images import Index, MakeProject, locked, make_wheel, serving_index
 
 from boxship.build.layers.layer_cache import LayerCache
 from boxship.build.locking import lock_image
+from boxship.build.resolving.logins import Logins
 from boxship.build.resolving.wheel_sizes import Size, Sizes
 from boxship.lock import LockedWheel
 
@@ -21,6 +23,7 @@ LEFT_OUT = {
     "acme-1.0.data/purelib/acme/tests/test_more.py": b"\x03" * 200_000,
     "acme/core.h": b"\x04" * 30_000,
 }
+MODEL = 'model = "churn.onnx"\n'
 DIGEST = "sha256:" + "ab" * 32
 
 
@@ -32,7 +35,7 @@ def wheel() -> tuple[str, bytes]:
 def asked(index: Index, file: str, **options: int) -> Size:
     name, mark, password = index.login.partition(":")
     login = f"{name}:{quote(password, safe='')}@" if mark else ""
-    with Sizes([index.url.replace("//", f"//{login}")]) as ask:
+    with Sizes(Logins([index.url.replace("//", f"//{login}")], {"NETRC": "/dev/null"})) as ask:
         return ask(index.address(file), DIGEST, **options)
 
 
@@ -94,18 +97,73 @@ def test_who_cannot_be_asked(wheel: tuple[str, bytes], caplog: pytest.LogCapture
         assert asked(index, file) == Size(0)
         assert asked(index, file, told=len(data)) == Size(len(data))
     assert [record.levelname for record in caplog.records] == ["WARNING", "DEBUG"]
+    assert (
+        "expected its server to tell its size, found 404 Not Found. It counts as 0" in caplog.text
+    )
+
+
+@pytest.mark.parametrize("ranges", [False, True])
+def test_a_server_that_tells_no_heads(wheel: tuple[str, bytes], ranges: bool) -> None:  # noqa: FBT001
+    """As a store answers for an address that is signed for reading."""
+    file, data = wheel
+    with serving_index(Index(dict([wheel]), login="bob:x", ranges=ranges, heads=False)) as index:
+        assert asked(index, file).whole == len(data)
+        assert index.sent < len(data)
+
+
+KEYRING = """#!/bin/sh
+[ "$*" = "get $SERVICE bob" ] && echo 'p@ss/word'
+"""
+
+
+@pytest.mark.parametrize("way", ["netrc", "a named index", "variables", "keyring"])
+def test_a_login_is_found_where_uv_finds_it(
+    make_project: MakeProject,
+    cache: LayerCache,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+) -> None:
+    file, data = make_wheel("acme-login", "1.0", {"acme_login.py": ""})
+    monkeypatch.setenv("UV_NO_CACHE", "1")
+    with serving_index(Index({file: data}, login="bob:p@ss/word")) as index:
+        lines = f"--extra-index-url {index.url}\n"
+        if way == "netrc":
+            (tmp_path / "netrc").write_text("machine 127.0.0.1 login bob password p@ss/word\n")
+            monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+        elif way == "a named index":
+            lines = ""
+            monkeypatch.setenv("UV_INDEX", f"acme-corp={index.url}")
+            monkeypatch.setenv("UV_INDEX_ACME_CORP_USERNAME", "bob")
+            monkeypatch.setenv("UV_INDEX_ACME_CORP_PASSWORD", "p@ss/word")
+        elif way == "variables":
+            lines = lines.replace("//", "//${ACME_USER}:${ACME_PASSWORD}@")
+            monkeypatch.setenv("ACME_USER", "bob")
+            monkeypatch.setenv("ACME_PASSWORD", "p%40ss%2Fword")
+        else:
+            lines = lines.replace("//", "//bob@")
+            (tmp_path / "keyring").write_text(KEYRING)
+            (tmp_path / "keyring").chmod(0o755)
+            monkeypatch.setenv("SERVICE", index.url)
+            monkeypatch.setenv("UV_KEYRING_PROVIDER", "subprocess")
+            monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        whole = locked(make_project(MODEL, requirements_txt=f"{lines}acme-login\n"), cache)
+        assert whole.requirements is not None
+        assert whole.requirements.indexes == (index.url,)
+    (wheels,) = whole.requirements.wheels.values()
+    assert [one.size for one in wheels if one.name == "acme-login"] == [len(data)]
 
 
 def test_a_wheel_that_is_here(wheel: tuple[str, bytes], tmp_path: Path) -> None:
     file, data = wheel
     (tmp_path / file).write_bytes(data)
-    with Sizes([]) as ask:
+    with Sizes(Logins([], {})) as ask:
         assert ask(tmp_path / file, DIGEST) == Size(len(data), 1_230_000)
 
 
 def test_what_was_locked_is_not_asked_again(tmp_path: Path) -> None:
     before = LockedWheel("acme", "1.0", "acme.whl", DIGEST, 5_000_000, left_out=4)
-    with Sizes([], [before]) as ask:
+    with Sizes(Logins([], {}), [before]) as ask:
         assert ask(tmp_path / "nowhere", DIGEST) == Size(5_000_000, 4)
 
 

@@ -75,11 +75,11 @@ def _named(settings: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[
     several = settings.get("index")
     for table in several if isinstance(several, list) else ():
         if isinstance(table, dict) and isinstance(table.get("url"), str):
-            url = _with_login(table["url"], str(table.get("name", "")), environ)
+            url = with_login(table["url"], str(table.get("name", "")), environ)
             yield Index(url, default=table.get("default") is True)
 
 
-def _with_login(url: str, name: str, environ: Mapping[str, str]) -> str:
+def with_login(url: str, name: str, environ: Mapping[str, str]) -> str:
     """``url`` with the login that uv's own variables have for an index of that name."""
     variable = f"UV_INDEX_{re.sub(r'[^A-Z0-9]', '_', name.upper())}"
     user, password = environ.get(f"{variable}_USERNAME"), environ.get(f"{variable}_PASSWORD")

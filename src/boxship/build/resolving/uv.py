@@ -10,11 +10,12 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from boxship.build import uv_program
+from boxship.build import address, uv_program
 from boxship.build.asked import direct_addresses, named_indexes
 from boxship.build.asked.requirements import Requirements
 from boxship.build.resolving import asked_toml, wheel_tags
 from boxship.build.resolving.chosen_file import Chooser
+from boxship.build.resolving.logins import Logins
 from boxship.build.resolving.wheel_sizes import Sizes
 from boxship.errors import BuildError
 from boxship.lock import LockedBase, LockedWheel
@@ -24,6 +25,7 @@ _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 # What uv has names for; a newer libc runs what was made for an older one.
 _GLIBCS = (17, 28, *range(31, 41))
 _PIN = re.compile(r"[\w.-]+==")
+_MISSING = "not found in the package registry"
 _ASKED_AT_ONCE = 8
 
 
@@ -88,8 +90,11 @@ def resolve(
         )
         found = tomllib.loads(output.read_text(encoding="utf-8"))
         known = wheel_tags.ranks(_MACHINES[platform.architecture], base.python, base.glibc)
-        urls = [url for _, url in named_indexes.every(requirements, indexes)]
-        with Sizes(urls, before) as ask, ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+        urls = named_indexes.reached(requirements, indexes, os.environ)
+        with (
+            Sizes(Logins(urls, os.environ), before) as ask,
+            ThreadPoolExecutor(_ASKED_AT_ONCE) as pool,
+        ):
             chooser = Chooser(requirements, folder, output.parent, known, ask)
             return tuple(pool.map(chooser.choose, found.get("packages") or ()))
 
@@ -105,7 +110,8 @@ def install(
     indexes: Sequence[str],
 ) -> None:
     """Install the very files that were locked into a folder. Raises ``BuildError``."""
-    lines = [f"--{option} {url}" for option, url in named_indexes.every(requirements, indexes)]
+    named = named_indexes.every(requirements, indexes, os.environ)
+    lines = [f"--{option} {url}" for option, url in named]
     direct = direct_addresses.find(requirements, os.environ)
     for wheel in wheels:
         place = f"=={wheel.version}"
@@ -120,7 +126,15 @@ def install(
         # A name may be in several indexes: which of them has the file, its hash decides.
         argv += ["--require-hashes", "--index-strategy", "unsafe-first-match"]
         argv += ["--link-mode", "hardlink", "--requirement", str(pins)]
-        uv_program.run(argv, folder)
+        try:
+            uv_program.run(argv, folder)
+        except BuildError as error:
+            # Of an index that refuses, uv says here no more than that it has nothing.
+            if indexes and not error.tip and _MISSING in error.message:
+                asked = ", ".join(map(address.bare, indexes))
+                tip = f"It was locked from the usual index, or from {asked}. {uv_program.LOG_IN}"
+                raise BuildError(error.message, tip=tip) from None
+            raise
 
 
 def _users(requirements: Requirements, room: Path, options: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ import httpx
 from boxship.build import address
 from boxship.build.layers import slim
 from boxship.build.layers.cut import HEAVY_BYTES
+from boxship.build.resolving.logins import Logins
 from boxship.build.resolving.remote_file import RemoteFile
 from boxship.lock import LockedWheel
 
@@ -21,6 +22,8 @@ logger = logging.getLogger("boxship.build")
 _SECONDS = 30
 # https://packaging.python.org/en/latest/specifications/binary-distribution-format/
 _MOVED = re.compile(r"[^/]+\.data/(?:purelib|platlib|data)/")
+# Compressed on its way, it would be of another size.
+_AS_IT_IS = {"accept-encoding": "identity"}
 
 
 @dataclass(frozen=True)
@@ -32,17 +35,10 @@ class Size:
 
 
 class Sizes:
-    """Asks for what was not locked ``before``; many threads may ask at once.
+    """Asks for what was not locked ``before``; many threads may ask at once."""
 
-    ``indexes`` may hold logins, which go to their own hosts alone.
-    """
-
-    def __init__(self, indexes: Iterable[str], before: Iterable[LockedWheel] = ()) -> None:
-        self._logins = {
-            address.host(url): httpx.BasicAuth(*login)
-            for url in indexes
-            if (login := address.login(url))
-        }
+    def __init__(self, logins: Logins, before: Iterable[LockedWheel] = ()) -> None:
+        self._logins = logins
         self._before = {one.digest: Size(one.size, one.left_out) for one in before}
         self._client = httpx.Client(follow_redirects=True, timeout=_SECONDS)
 
@@ -70,16 +66,28 @@ class Sizes:
             return place.stat().st_size
         url, login = self._at(place)
         try:
-            answer = self._client.head(url, auth=login)
-            answer.raise_for_status()
-            return int(answer.headers["content-length"])
+            return self._told(url, login)
         except (httpx.HTTPError, KeyError, ValueError) as error:
             logger.warning(
-                "%s: its size is not known, and counts as nothing: %s",
-                address.bare(url),
-                address.shown(str(error)),
-            )
+                "%s: expected its server to tell its size, found %s. It counts as 0 bytes: plan and "
+                "budget come out too small, and it gets no layer of its own. Give a login that its "
+                "server takes, and lock again.",
+                address.bare(url), _found(error),
+            )  # fmt: skip
             return 0
+
+    def _told(self, url: str, login: httpx.Auth) -> int:
+        """Bytes, by the head of the file, else by that of its first byte. Raises as it comes."""
+        answer = self._client.head(url, auth=login, headers=_AS_IT_IS)
+        if answer.is_success and "content-length" in answer.headers:
+            return int(answer.headers["content-length"])
+        # An address that was signed for reading has no head.
+        headers = {**_AS_IT_IS, "range": "bytes=0-0"}
+        with self._client.stream("GET", url, auth=login, headers=headers) as answer:
+            answer.raise_for_status()
+            if answer.status_code == httpx.codes.PARTIAL_CONTENT:
+                return int(answer.headers["content-range"].rpartition("/")[2])
+            return int(answer.headers["content-length"])
 
     def _left_out(self, place: str | Path, whole: int) -> int:
         """Bytes, from the wheel's list of its files, which is at its end."""
@@ -114,7 +122,11 @@ class Sizes:
 
     def _at(self, url: str) -> tuple[str, httpx.Auth]:
         """The address to ask, without its login, and that login, else its host's."""
-        login = address.login(url)
-        if login is None:
-            return url, self._logins.get(address.host(url), httpx.Auth())
-        return address.without_login(url), httpx.BasicAuth(*login)
+        return address.without_login(url), self._logins.find(url)
+
+
+def _found(error: Exception) -> str:
+    """In words that have no address in them."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"{error.response.status_code} {error.response.reason_phrase}"
+    return "no answer" if isinstance(error, httpx.TransportError) else "an answer without it"
