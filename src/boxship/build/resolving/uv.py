@@ -11,7 +11,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from boxship.build import address, uv_program
-from boxship.build.asked import direct_addresses, named_indexes
+from boxship.build.asked import direct_addresses, folders, named_indexes
 from boxship.build.asked.requirements import Requirements
 from boxship.build.resolving import asked_toml, wheel_tags
 from boxship.build.resolving.chosen_file import Chooser
@@ -58,8 +58,9 @@ def resolve(
 
     What was locked ``before`` stays, where it still fits and ``upgrade`` does not name it. With
     ``sources``, what has no wheel comes as its source, whose setup uv may run to learn what it
-    needs. Raises ``BuildError`` with uv's own explanation.
+    needs. Raises ``UsageError``, and ``BuildError`` with uv's own explanation.
     """
+    folders.check(requirements, folder, sources=sources)
     with tempfile.TemporaryDirectory(prefix="boxship-lock-") as temporary:
         own = Path(temporary) / "boxship.txt"
         lines = [*requirements.lines, *(f"--extra-index-url {url}" for url in indexes)]
