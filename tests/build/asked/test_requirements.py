@@ -1,5 +1,6 @@
 """One reader knows what requirements say: for the lock's digest, for indexes and for the trial."""
 
+import importlib.metadata
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,32 @@ def test_what_is_asked_for_anywhere_is_tried(
         plan = plans.decide(project, locked(project, cache, indexes=[index.url]))
         with pytest.raises(BuildError, match="acme_broken: ModuleNotFoundError"):
             Native(plan, cache).build()
+
+
+@pytest.mark.parametrize("form", ["requirements.txt", "pyproject.toml"])
+def test_boxship_itself_is_asked_of_nobody(
+    make_project: MakeProject, cache: LayerCache, form: str
+) -> None:
+    """An image has it: what its extras need is added, and a stranger's package is not taken."""
+    stranger = make_wheel("boxship", importlib.metadata.version("boxship"), {"evil.py": ""})
+    along = make_wheel("acme-along", "1.0", {"acme_along.py": ""}, requires=("boxship>0",))
+    with serving_index(Index(dict([stranger, along]))) as index:
+        asked = "boxship[sklearn]>0"
+        text = f"--extra-index-url {index.url}\n{asked}\nacme-along\n"
+        if form == "pyproject.toml":
+            text = (
+                f'[project]\nname = "a"\nversion = "1"\ndependencies = ["{asked}", "acme-along"]\n'
+            )
+        project = make_project(MODEL, **{form: text})
+        whole = locked(project, cache, indexes=[index.url])
+    assert whole.requirements is not None
+    (wheels,) = whole.requirements.wheels.values()
+    found = {one.name for one in wheels}
+    assert {"scikit-learn", "acme-along"} <= found
+    assert "boxship" not in found
+
+
+def test_another_version_of_boxship_is_refused(make_project: MakeProject) -> None:
+    project = make_project(MODEL, requirements_txt="boxship[serve]==99.0\n")
+    with pytest.raises(UsageError, match=r"requirements\.txt: .*found 'boxship\[serve\]==99\.0'"):
+        requirements.find(project, None)

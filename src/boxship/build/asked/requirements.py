@@ -1,23 +1,20 @@
 """What an image has to have installed: the user's requirements, and what serves the model."""
 
 import hashlib
-import importlib.metadata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from boxship import project_file
-from boxship.build.asked import model_needs, pylock_file, requirement_lines, uv_lock
+from boxship.build.asked import model_needs, own_extras, pylock_file, requirement_lines, uv_lock
 from boxship.build.asked.requirement_lines import Line
 from boxship.errors import UsageError
 from boxship.lock import LockedModel
 from boxship.project import Project
 
-_OWN = "boxship"
 _PYPROJECT = "pyproject.toml"
 # Of a project, the first that is there.
 _LOCKS = (uv_lock.FILE_NAME, "pylock.toml")
@@ -96,10 +93,12 @@ def find(project: Project, model: LockedModel | None) -> Requirements:
     elif project.model_path is not None:
         needs |= set(model_needs.find(project, Path(project.model_path)))
     asked = [Requirement(one) for one in sorted(needs)]
-    extras = {extra for one in asked if one.name == _OWN for extra in one.extras}
-    lines = [str(one) for one in asked if one.name != _OWN]
+    extras = {extra for one in asked if one.name == own_extras.OWN for extra in one.extras}
+    lines = [str(one) for one in asked if one.name != own_extras.OWN]
     code = tuple((project.folder / name).resolve() for name in project.code)
-    return Requirements(_file(project), (*_own(extras), *lines), code)
+    users = Requirements(_file(project), (), code)
+    extras |= own_extras.find(users.named)
+    return replace(users, lines=(*own_extras.expand(extras), *lines))
 
 
 def _file(project: Project) -> Path | None:
@@ -120,23 +119,3 @@ def _file(project: Project) -> Path | None:
         return None
     locks = (project.folder / name for name in _LOCKS)
     return next((file for file in locks if file.is_file()), pyproject)
-
-
-def _own(extras: set[str]) -> tuple[str, ...]:
-    """Boxship's own requirements, as its installed metadata has them; itself it does not need.
-
-    An extra may name other extras of Boxship: they count too.
-    """
-    told = [Requirement(text) for text in importlib.metadata.requires(_OWN) or ()]
-    wanted, found = set(extras), set[str]()
-    size = -1
-    while len(wanted) != size:
-        size = len(wanted)
-        for one in told:
-            if one.marker and not any(one.marker.evaluate({"extra": extra}) for extra in wanted):
-                continue
-            if canonicalize_name(one.name) == _OWN:
-                wanted |= one.extras
-            else:
-                found.add(f"{one.name}{one.specifier}")
-    return tuple(sorted(found))

@@ -11,7 +11,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from boxship.build import address, uv_program
-from boxship.build.asked import direct_addresses, folders, named_indexes
+from boxship.build.asked import direct_addresses, folders, named_indexes, own_extras
 from boxship.build.asked.requirements import Requirements
 from boxship.build.resolving import asked_toml, wheel_tags
 from boxship.build.resolving.chosen_file import Chooser
@@ -69,6 +69,10 @@ def resolve(
         output = Path(temporary) / "pylock.toml"
         argv = ["pip", "compile", "--quiet", "--no-header", "--no-config"]
         argv += target(platform, base)
+        # Boxship goes into an image by itself: whoever else has its name is not asked.
+        nothing = Path(temporary) / "overrides.txt"
+        nothing.write_text(f'{own_extras.OWN} ; python_version < "0"\n', encoding="utf-8")
+        argv += ["--override", str(nothing)]
         argv += [] if sources else ["--only-binary", ":all:"]
         if before:
             # In two steps: uv prefers what its output names already, in that very form alone.
