@@ -94,6 +94,27 @@ def test_what_the_system_does_not_let_be_read(
     assert caught.value.tip == READABLE
 
 
+@pytest.mark.parametrize("location", ["../.ssh/id_rsa", "{absolute}", "deep/../../.ssh/id_rsa"])
+def test_external_data_outside_of_the_models_folder(tmp_path: Path, location: str) -> None:
+    """Whoever made the model would have any file of this machine served, locked and shipped."""
+    (tmp_path / ".ssh").mkdir()
+    secret = tmp_path / ".ssh" / "id_rsa"
+    secret.write_text("hunter2")
+    folder = tmp_path / "models"
+    (folder / "deep").mkdir(parents=True)
+    named = location.format(absolute=secret)
+    path = names_weights(folder, named)
+    with pytest.raises(ModelError, match="expected its external data in its own folder") as caught:
+        examine(path)
+    assert repr(named) in caught.value.message
+
+
+def test_external_data_in_a_folder_below(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "w.bin").write_bytes(bytes(4))
+    assert external_files(names_weights(tmp_path, "./deep/w.bin")) == (tmp_path / "deep" / "w.bin",)
+
+
 def test_progress_is_told_in_percent(tmp_path: Path) -> None:
     path = tmp_path / "model"
     path.write_bytes(bytes(5 << 20))

@@ -1,11 +1,13 @@
 """How the model gets into the container, and where it lies there."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from boxship import golden
 from boxship.artifact.external_data import external_files
+from boxship.build.code import code_files, own_code
 from boxship.errors import BuildError
 from boxship.image_settings import LARGE_BYTES, Weights as WantedWeights
 from boxship.lock import LockedModel
@@ -33,7 +35,11 @@ class Weights:
 
 
 def decide(project: Project, locked: LockedModel | None) -> Weights:
-    """Bake what is small, fetch what has an address, and say so. Raises ``BuildError``."""
+    """Bake what is small, fetch what has an address, and say so.
+
+    Raises ``BuildError``, for files of the model too that look like secrets and that the project
+    does not allow by their names; ``ModelError`` where it names files outside its folder.
+    """
     wanted = project.image.weights
     if locked is None:
         return Weights("none", "the project names no model")
@@ -53,13 +59,22 @@ def decide(project: Project, locked: LockedModel | None) -> Weights:
             tip='Put it into a store, and name that in boxship.toml: model = "s3://…"',
         )
     delivery, why = _delivery(wanted, locked.size)
-    return Weights(
-        delivery,
-        why,
-        place,
-        files=_files(path, f"{FOLDER}/") if delivery == "bake" else (),
-        volume=_files(path, "") if delivery == "image-volume" else (),
-    )
+    files = _files(path, f"{FOLDER}/") if delivery == "bake" else ()
+    volume = _files(path, "") if delivery == "image-volume" else ()
+    _check_no_secrets(project, path, (*files, *volume))
+    return Weights(delivery, why, place, files=files, volume=volume)
+
+
+def _check_no_secrets(project: Project, path: Path, entries: Sequence[Entry]) -> None:
+    allowed = own_code.allowed(project)
+    files = [entry.content for entry in entries if isinstance(entry.content, Path)]
+    found = {code_files.secret_above(file, path.parent, allowed) for file in files}
+    secrets = [str(one) for one in found if one is not None]
+    if secrets:
+        raise BuildError(
+            f"Expected no secrets among the model's files, found: {', '.join(sorted(secrets))}.",
+            tip="Take them out of the model, or allow each by its name: [image] allow = […]",
+        )
 
 
 def _delivery(wanted: WantedWeights, size: int) -> tuple[Delivery, str]:

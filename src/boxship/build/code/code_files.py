@@ -33,6 +33,16 @@ def find(path: Path, allowed: Collection[Path]) -> Iterator[Found]:
     return _entry(path, allowed, ())
 
 
+def secret_above(file: Path, below: Path, allowed: Collection[Path]) -> Path | None:
+    """What makes ``file`` a secret: its own name, or that of a folder between it and ``below``.
+
+    None where nothing does, or what does is in ``allowed``.
+    """
+    above = [one for one in (file, *file.parents) if below in one.parents]
+    secret = next((one for one in reversed(above) if _is_secret(one)), None)
+    return None if secret in allowed else secret
+
+
 def _folder(
     path: Path, allowed: Collection[Path], above: tuple[Path, ...], *, vouched: bool = False
 ) -> Iterator[Found]:
@@ -47,14 +57,18 @@ def _folder(
 def _entry(
     path: Path, allowed: Collection[Path], above: tuple[Path, ...], *, vouched: bool = False
 ) -> Iterator[Found]:
-    # A link is as secret as what it leads to.
-    secret = not vouched and any(map(_looks_secret, (path.name, path.resolve().name)))
+    secret = not vouched and _is_secret(path)
     if secret and path not in allowed:
         yield Found(path, secret=True)
     elif path.is_dir():
         yield from _folder(path, allowed, above, vouched=vouched or secret)
     elif path.is_file():
         yield Found(path)
+
+
+def _is_secret(path: Path) -> bool:
+    """A link is as secret as what it leads to."""
+    return any(map(_looks_secret, (path.name, path.resolve().name)))
 
 
 def _looks_secret(name: str) -> bool:

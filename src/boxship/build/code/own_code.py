@@ -56,8 +56,12 @@ def named(project: Project) -> tuple[str, ...]:
     return (f"{top}.py",) if (folder / f"{top}.py").is_file() else ()
 
 
+def allowed(project: Project) -> frozenset[Path]:
+    """What the project says is no secret, whatever it is called."""
+    return frozenset(_normal(project.folder / name) for name in project.image.allow)
+
+
 def _files(project: Project) -> Iterator[Found]:
-    allowed = {_normal(project.folder / name) for name in project.image.allow}
     for name in named(project):
         path = _normal(project.folder / name)
         if Path(name).is_absolute() or not path.is_relative_to(project.folder):
@@ -71,7 +75,7 @@ def _files(project: Project) -> Iterator[Found]:
                 f"{path}: expected code to ship, found nothing there.",
                 tip="Mend `code` in boxship.toml.",
             )
-        yield from code_files.find(path, allowed)
+        yield from code_files.find(path, allowed(project))
 
 
 def _normal(path: Path) -> Path:
