@@ -202,3 +202,58 @@ def test_a_secret_folder_is_one_where_it_is_named_too(make_project: MakeProject)
     (project.folder / ".ssh" / "config").write_text("")
     with pytest.raises(BuildError, match=r"found: \.ssh\."):
         own_code.entries(project)
+
+
+def test_a_login_in_settings(make_project: MakeProject) -> None:
+    """Each is named by its file and line, and no message repeats it."""
+    index = 'index-url = "https://build:hunter2@h.test/simple"'
+    project = make_project(
+        'model = "https://bob:hunter2@h.test/churn.onnx"\ncode = ["lib"]\n',
+        **{"lib__pip.conf": f"[global]\n{index}\n", "lib__ok.ini": "a = https://h.test/simple\n",
+           "lib__one_py": "URL = 'https://a:hunter2@h.test'\n"},
+    )  # fmt: skip
+    with pytest.raises(BuildError, match="Expected no secrets") as caught:
+        own_code.entries(project)
+    assert "found: a login in boxship.toml, line 1, a login in lib/pip.conf, line 2." in str(
+        caught.value
+    )
+    assert "hunter2" not in caught.value.paragraph()
+    assert "UV_INDEX_NAME_PASSWORD" not in caught.value.message
+    settings = f'{MODEL}[[tool.uv.index]]\nurl = "https://build:hunter2@h.test/simple"\n'
+    with pytest.raises(BuildError, match=r"found: a login in pyproject\.toml, line 4\.") as caught:
+        own_code.entries(in_pyproject(project, settings))
+    assert "UV_INDEX_NAME_USERNAME" in caught.value.tip
+
+
+def test_a_login_that_is_allowed(make_project: MakeProject) -> None:
+    settings = f'{MODEL}code = ["lib"]\n[image]\nallow = ["lib/pip.conf"]\n'
+    project = make_project(settings, **{"lib__pip.conf": "a = https://build:hunter2@h.test/\n"})
+    assert "app/lib/pip.conf" in shipped(project)
+
+
+@pytest.mark.parametrize(
+    ("line", "is_one"),
+    [
+        ("--extra-index-url https://u:hunter2@h.test/simple", True),
+        ("a @ git+https://ghp_16C7e42F292c6912E7710c838347Ae178B4a@github.test/a.git", True),
+        ("https://16C7e42F292c6912E771:@h.test/", True),
+        ("redis://:hunter2@h.test:6379/0", True),
+        ("https://me@corp.test:hun@ter2@h.test/", True),
+        ("https://u:${PASSWORD}@h.test/ and https://b:hunter2@h.test/", True),
+        ("https://${USER}:${PASSWORD}@h.test/", False),
+        ("https://u:$PASSWORD@h.test/", False),
+        ("https://<user>:<password>@h.test/", False),
+        ("a @ git+ssh://git@github.test/a.git@v1.0", False),
+        ("https://build@h.test/simple", False),
+        ("docker://python:3.11-slim@sha256:1111", False),
+        ("http://h.test:8080/a@b", False),
+        ("mail: me@h.test", False),
+    ],
+)
+def test_what_a_login_looks_like(make_project: MakeProject, line: str, is_one: bool) -> None:  # noqa: FBT001
+    project = make_project(f'{MODEL}code = ["."]\n', requirements_txt=f"numpy\n{line}\n")
+    if is_one:
+        with pytest.raises(BuildError, match=r"a login in requirements\.txt, line 2"):
+            own_code.entries(project)
+    else:
+        assert "app/requirements.txt" in shipped(project)

@@ -1,11 +1,11 @@
 """The user's own files that go into an image: their modules, settings, and nothing secret."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from boxship import lock
-from boxship.build.code import code_files
+from boxship.build.code import code_files, logins
 from boxship.build.code.code_files import Found
 from boxship.errors import BuildError, UsageError
 from boxship.oci.layer import Entry
@@ -13,12 +13,21 @@ from boxship.project import Project
 
 FOLDER = "app"
 
+_LEAVE_OUT = (
+    "Leave them out of `code` in boxship.toml, or allow each by its name: [image] allow = […]"
+)
+_LOGIN_ELSEWHERE = (
+    ". A login for an index may come from UV_INDEX_NAME_USERNAME and …_PASSWORD, keyring or "
+    "~/.netrc, and one for a model from MODEL_PATH"
+)
+
 
 def entries(project: Project) -> tuple[Entry, ...]:
     """The files of the project that are shipped, under ``app/``.
 
     Raises ``UsageError`` where one is missing or elsewhere, and ``BuildError`` with every file that
-    looks like a secret and that the project does not allow by its name.
+    looks like a secret, or has a login in its settings, and that the project does not allow by its
+    name.
     """
     found: dict[str, Entry] = {}
     secrets: list[str] = []
@@ -28,18 +37,36 @@ def entries(project: Project) -> tuple[Entry, ...]:
             secrets.append(path)
         else:
             found[path] = Entry(f"{FOLDER}/{path}", file.path, executable=_executable(file.path))
-    if secrets:
-        raise BuildError(
-            f"Expected no secrets among the files to ship, found: {', '.join(sorted(secrets))}.",
-            tip="Leave them out of `code` in boxship.toml, or allow each by its name: [image] "
-            "allow = […]",
-        )
     for written in project.written:
         path = _inside(written, project)
         found[path] = Entry(f"{FOLDER}/{path}", written)
     # The image has a lock of its own there.
     found.pop(lock.FILE_NAME, None)
-    return tuple(found[path] for path in sorted(found))
+    ordered = tuple(found[path] for path in sorted(found))
+    _check_no_secrets(secrets, _logins(project, ordered))
+    return ordered
+
+
+def _check_no_secrets(files: Sequence[str], logins: Sequence[str]) -> None:
+    if files or logins:
+        raise BuildError(
+            "Expected no secrets among the files to ship, found: "
+            f"{', '.join([*sorted(files), *logins])}.",
+            tip=_LEAVE_OUT + (_LOGIN_ELSEWHERE if logins else ""),
+        )
+
+
+def _logins(project: Project, entries: Iterable[Entry]) -> list[str]:
+    """Where addresses have logins in files that are settings, by name or since Boxship reads them."""
+    may_have = allowed(project)
+    files = (entry.content for entry in entries)
+    return [
+        f"a login in {file.relative_to(project.folder).as_posix()}, line {line}"
+        for file in files
+        if isinstance(file, Path) and file not in may_have
+        if file in project.written or logins.may_have_some(file.name)
+        for line in logins.lines(file)
+    ]
 
 
 def named(project: Project) -> tuple[str, ...]:
