@@ -5,9 +5,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 from support import models
-from support.images import MakeProject, locked, planned
+from support.images import MakeProject, contents_of, locked, planned
 
 from boxship import lock
 from boxship.build import dockerfile, plan as plans, words
@@ -213,6 +214,36 @@ def test_a_folder_of_code_is_one_layer_of_the_dockerfile(
     assert 'COPY --chmod=0644 ["churn.onnx", \\\n    "/models/churn.onnx"]' in text
     digest = plan.base.platforms[str(platform)]
     assert f'org.opencontainers.image.base.digest="{digest}"' in text
+
+
+def test_a_model_of_many_files(make_project: MakeProject, cache: LayerCache) -> None:
+    """No image has more than 100 layers: the smaller files share one, whoever builds it."""
+    project = make_project(MODEL)
+    names = [f"w{number:03}" for number in range(120)]
+    model = onnx.load(project.folder / "churn.onnx")
+    for number, name in enumerate(names):
+        (project.folder / name).write_bytes(bytes(1 + number % 90))
+        model.graph.initializer.add().external_data.add(key="location", value=name)
+    (project.folder / "churn.onnx").write_bytes(model.SerializeToString())
+    plan = planned(project, cache)
+    (platform,) = plan.platforms
+    *alone, shared = plan.weight_layers
+    paths = [entry.path for (entry,) in alone]
+    assert paths[1:] == sorted(paths[1:]), "in the order of the files"
+    together = [entry.path for entry in shared]
+    assert together == sorted(together)
+    assert sorted(paths + together) == sorted(f"models/{one}" for one in [*names, "churn.onnx"])
+    assert {"models/churn.onnx", "models/w089"} <= set(paths)
+    assert {"models/w000", "models/w090"} <= set(together)
+    (image,) = Native(plan, cache).build()
+    assert 50 < len(image.layers) <= 100
+    assert {f"models/{name}" for name in names} <= contents_of(image, cache).keys()
+    assert words.weigh(plan, platform)[-1].what == f"weights of {len(shared)} smaller files"
+    assert image.config["history"][-2]["created_by"].startswith(f"weights {paths[-1]}")
+    assert len(words.weigh(plan, platform)) == len(image.layers)
+    text = dockerfile.render(plan, platform, "boxship.whl").rpartition("FROM ")[2]
+    assert text.count("\nCOPY ") == len(image.layers) + 1, "the lock and the path have one each"
+    assert text.count('"/models/"]') == 1
 
 
 def test_more_folders_of_code_than_an_engine_has_layers(

@@ -125,25 +125,32 @@ def _copies(plan: BuildPlan, cuts: Sequence[Cut]) -> list[str]:
         f"COPY {ADDED}/{PurePosixPath(entry.path).name} /{entry.path}"
         for entry in (plan.path_file, plan.runtime_lock)
     ]
-    # The layers of the code are few, since an engine takes not many; each file of the model is
-    # one, as where no engine builds.
-    grouped: dict[tuple[str, str], list[str]] = {}
-    for entry in plan.code:
-        target = f"/{PurePosixPath(entry.path).parent}/"
-        grouped.setdefault((target, _mode(entry)), []).append(source(entry, plan.folder))
-    lines += [_copy(mode, sources, target) for (target, mode), sources in grouped.items()]
-    lines += [
-        _copy(_mode(entry), [source(entry, plan.folder)], f"/{entry.path}")
-        for entry in plan.weights.files
-    ]
+    # The layers of the code are few, since an engine takes not many; those of the model are as
+    # where no engine builds.
+    lines += _by_folder(plan, plan.code)
+    for layer in plan.weight_layers:
+        if len(layer) == 1:
+            (entry,) = layer
+            lines.append(_copy(_mode(entry), [source(entry, plan.folder)], f"/{entry.path}"))
+        else:
+            lines += _by_folder(plan, layer)
     if len(lines) > _MOST_COPIES:
         raise BuildError(
             f"{plan.folder}: expected at most {_MOST_COPIES} layers for an engine, found "
-            f"{len(lines)}: one for each folder of code and each file of the model.",
+            f"{len(lines)}: one for each folder of code or of the model.",
             tip="Build with --builder native, which makes one layer of all code, or make a package "
             "of it that the requirements name.",
         )
     return lines
+
+
+def _by_folder(plan: BuildPlan, entries: Sequence[Entry]) -> list[str]:
+    """Copies of ``entries``, one for each folder that they go to and mode that they have."""
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for entry in entries:
+        target = f"/{PurePosixPath(entry.path).parent}/"
+        grouped.setdefault((target, _mode(entry)), []).append(source(entry, plan.folder))
+    return [_copy(mode, sources, target) for (target, mode), sources in grouped.items()]
 
 
 def _copy(mode: str, sources: Sequence[str], target: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from boxship.build import labels
+from boxship.build import labels, weights
 from boxship.build.base import interpreter
 from boxship.build.base.interpreter import Interpreter
 from boxship.build.layers import bytecode, installed, own_wheel, slim
@@ -89,8 +89,8 @@ class Native:
             Added(own.layer, "boxship"),
             Added(self._code(python).layer, "code and settings"),
             *(
-                Added(self._weights(entry).layer, f"weights {entry.path}")
-                for entry in plan.weights.files
+                Added(self._weights(layer).layer, f"weights {weights.named(layer)}")
+                for layer in plan.weight_layers
             ),
         ]
         if python.own and interpreter.here().runs(platform):
@@ -202,16 +202,17 @@ class Native:
         with self._room() as room:
             return self._pack([*plan.code, plan.runtime_lock, plan.path_file], room, python)
 
-    def _weights(self, entry: Entry) -> Packed:
-        assert isinstance(entry.content, Path)  # noqa: S101 (weights are files)
-        with entry.content.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        made_of = ("weights", entry.path, digest, compression.method(self._compression))
+    def _weights(self, entries: Sequence[Entry]) -> Packed:
+        contents = []
+        for entry in entries:
+            assert isinstance(entry.content, Path)  # noqa: S101 (weights are files)
+            with entry.content.open("rb") as file:
+                contents += [entry.path, hashlib.file_digest(file, "sha256").hexdigest()]
+        made_of = ("weights", *contents, compression.method(self._compression))
         if found := self.cache.find(*made_of):
             return found
-        packed = Packed(
-            pack([replace(entry, executable=False)], self.cache.blobs, self._compression)
-        )
+        readable = [replace(entry, executable=False) for entry in entries]
+        packed = Packed(pack(readable, self.cache.blobs, self._compression))
         self.cache.keep(packed, *made_of)
         return packed
 

@@ -33,6 +33,12 @@ from boxship.project import Project
 
 PACKAGES: Final = "opt/boxship"
 """Where everything that is installed lies, without the leading slash."""
+_MOST_LAYERS = 100
+"""An engine takes 127 at most, of which whoever builds on the image may want some."""
+_BASE_LAYERS = 25
+"""Room for the base's own: few have as many, and that a plan does not know."""
+_OWN_LAYERS = 2
+"""Boxship, and the code and settings."""
 _PTH = "boxship.pth"
 _PROBE = (
     "import http.client as h,os,sys;"
@@ -47,7 +53,7 @@ class BuildPlan:
     """Everything about an image that is a decision.
 
     ``packages`` has the layers of what is installed for each platform, the lowest first; above
-    them lie Boxship itself, ``code`` and the files of ``weights``, each file a layer.
+    them lie Boxship itself, ``code`` and the ``weight_layers``.
     """
 
     name: str
@@ -72,6 +78,12 @@ class BuildPlan:
     def sources(self, platform: Platform) -> tuple[LockedWheel, ...]:
         """What is installed from its source, of which only an engine makes a wheel."""
         return tuple(one for one in self.locked.wheels[str(platform)] if one.is_source)
+
+    @property
+    def weight_layers(self) -> tuple[tuple[Entry, ...], ...]:
+        """The files of the model that are baked in, layer by layer."""
+        others = _BASE_LAYERS + max(map(len, self.packages.values()), default=0) + _OWN_LAYERS
+        return weights.layers(self.weights.files, _MOST_LAYERS - others)
 
     @property
     def health(self) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ Delivery = Literal["none", "bake", "mount", "fetch", "image-volume"]
 
 @dataclass(frozen=True)
 class Weights:
-    """``files`` are baked in, each a layer of its own; ``location`` is what ``MODEL_PATH`` says.
+    """``files`` are baked in, as ``layers`` says; ``location`` is what ``MODEL_PATH`` says.
 
     ``volume`` is what an image of the model alone holds, to be mounted at ``/models``. ``why`` is
     the reason for the ``delivery``, in words.
@@ -63,6 +63,28 @@ def decide(project: Project, locked: LockedModel | None) -> Weights:
     volume = _files(path, "") if delivery == "image-volume" else ()
     _check_no_secrets(project, path, (*files, *volume))
     return Weights(delivery, why, place, files=files, volume=volume)
+
+
+def layers(files: Sequence[Entry], most: int) -> tuple[tuple[Entry, ...], ...]:
+    """The files of each layer: one each, where that makes no more than ``most`` layers.
+
+    Else the largest are so, and the others, by their names, are the last layer together.
+    """
+    if len(files) <= most:
+        return tuple((entry,) for entry in files)
+    ordered = sorted(files, key=lambda entry: (-_size(entry), entry.path))
+    alone = ordered[: most - 1]
+    rest = sorted(ordered[most - 1 :], key=lambda entry: entry.path)
+    return (*((entry,) for entry in files if entry in alone), tuple(rest))
+
+
+def named(layer: Sequence[Entry]) -> str:
+    """What is in a layer, in a few words."""
+    return layer[0].path if len(layer) == 1 else f"of {len(layer)} smaller files"
+
+
+def _size(entry: Entry) -> int:
+    return entry.content.stat().st_size if isinstance(entry.content, Path) else 0
 
 
 def _check_no_secrets(project: Project, path: Path, entries: Sequence[Entry]) -> None:

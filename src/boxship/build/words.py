@@ -45,8 +45,9 @@ def _layers(plan: BuildPlan, platform: Platform) -> Iterator[Weighed]:
     yield Weighed(
         "code and settings", "changes most often", sum(map(_size, plan.code)) // _DEFLATED
     )
-    for entry in plan.weights.files:
-        yield Weighed(f"weights {Path(entry.path).name}", plan.weights.why, _size(entry))
+    for layer in plan.weight_layers:
+        name = Path(weights.named(layer)).name
+        yield Weighed(f"weights {name}", plan.weights.why, sum(map(_size, layer)))
 
 
 def _size(entry: Entry) -> int:
