@@ -10,10 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support.images import MINOR, MakeProject, built, contents_of, make_wheel, planned
+from support.images import MINOR, MakeProject, built, contents_of, locked, make_wheel, planned
 
+from boxship import lock
+from boxship.build import plan as plans
 from boxship.build.layers.layer_cache import LayerCache
 from boxship.build.native import Native
+from boxship.cli import main
 from boxship.errors import BuildError
 from boxship.oci import descriptor, layout
 from boxship.oci.contents import unpack, walk
@@ -181,6 +184,28 @@ def test_delivery_changes_no_other_layer(make_project: MakeProject, cache: Layer
     assert mounted.layers[:-1] == baked.layers[: len(mounted.layers) - 1]
     assert len(mounted.layers) == len(baked.layers) - 1
     assert mounted.config["config"]["Env"] == baked.config["config"]["Env"]
+
+
+def test_a_build_ships_no_build(
+    make_project: MakeProject, cache: LayerCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Boxship writes into a project changes no image of it, nor is the model there twice."""
+    project = make_project(f'{MODEL}code = ["."]\n', sub__keep_txt="", **{"my.cdx.json": "{}"})
+    locked(project, cache)
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setenv("BOXSHIP_CACHE", str(cache.folder.parent))
+    first = plans.decide(project, lock.read(project.folder)).code
+    assert [entry.path for entry in first] == [
+        "app/boxship.toml", "app/my.cdx.json", "app/sub/keep.txt",
+    ]  # fmt: skip
+    for flags in ([], ["-o", "oci:sub/out"], ["-o", "docker-archive:sub/image.tar"]):
+        assert main.main(["build", *flags]) == 0
+    assert main.main(["dockerfile", "--write"]) == 0
+    assert {"Dockerfile", ".dockerignore", ".boxship"} <= {one.name for one in Path().iterdir()}
+    assert plans.decide(project, lock.read(project.folder)).code == first
+    Path("Dockerfile").write_text("FROM mine\n")
+    paths = [entry.path for entry in plans.decide(project, lock.read(project.folder)).code]
+    assert "app/Dockerfile" in paths
 
 
 def test_two_builds_at_once_make_a_layer_once(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from boxship.build import dockerfile
-from boxship.build.dockerfile import ADDED
+from boxship.build.code.own_outputs import ADDED
 from boxship.build.layers import own_wheel, slim
 from boxship.build.layers.own_wheel import OwnWheel
 from boxship.build.plan import BuildPlan

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from boxship.build import labels
+from boxship.build.code.own_outputs import ADDED, DOCKERFILE_HEAD, IGNORE_HEAD
 from boxship.build.layers.cut import Cut
 from boxship.build.plan import PACKAGES, BuildPlan
 from boxship.errors import BuildError
@@ -13,9 +14,6 @@ from boxship.lock import LockedWheel
 from boxship.oci.layer import Entry
 from boxship.oci.platform import Platform
 
-ADDED = ".boxship"
-"""The folder of the build context with what Boxship adds to the project: its own wheel, the
-hashed requirements, the settings that it writes."""
 WHEELS = "wheels"
 """In it, the folder of those that the user's requirements name by their path."""
 
@@ -39,7 +37,7 @@ def render(plan: BuildPlan, platform: Platform, wheel: str) -> str:
     cuts = plan.packages[platform]
     return "\n".join(
         [
-            "# Written by `boxship dockerfile`. Yours from here on.",
+            f"{DOCKERFILE_HEAD} Yours from here on.",
             f"FROM {base} AS build",
             *_system((*plan.settings.system_packages, *plan.settings.build_packages)),
             *_install(plan, cuts, wheel),
@@ -57,7 +55,7 @@ def render(plan: BuildPlan, platform: Platform, wheel: str) -> str:
 def ignore(plan: BuildPlan) -> str:
     """The ``.dockerignore``: nothing but what the Dockerfile copies."""
     kept = sorted({source(entry, plan.folder) for entry in (*plan.code, *plan.weights.files)})
-    return "\n".join(["*", f"!{ADDED}", *(f"!{path}" for path in kept), ""])
+    return IGNORE_HEAD + "".join(f"!{path}\n" for path in kept)
 
 
 def asked(indexes: Sequence[str]) -> str:

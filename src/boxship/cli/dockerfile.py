@@ -43,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     check_packages()
     from boxship.build import context, dockerfile, plan as plans
+    from boxship.build.code import own_outputs
     from boxship.build.layers import own_wheel
 
     plan = plans.decide(found, lock.read(found.folder))
@@ -58,5 +59,5 @@ def run(arguments: argparse.Namespace) -> int:
         print(dockerfile.render(plan, platform, own_wheel.make().name), end="")
         return 0
     context.add(plan, platform, found.folder, force=arguments.force)
-    print(f"written to {found.folder}: Dockerfile, .dockerignore, {dockerfile.ADDED}/")
+    print(f"written to {found.folder}: Dockerfile, .dockerignore, {own_outputs.ADDED}/")
     return 0

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import onnx
 import pytest
 from support.images import MakeProject, planned
 
@@ -257,3 +258,13 @@ def test_what_a_login_looks_like(make_project: MakeProject, line: str, is_one: b
             own_code.entries(project)
     else:
         assert "app/requirements.txt" in shipped(project)
+
+
+def test_the_model_is_no_code(make_project: MakeProject) -> None:
+    """Nor is its external data, nor a link to either."""
+    project = make_project(f'{MODEL}code = ["."]\n', w__data="", w__other="")
+    model = onnx.load(project.folder / "churn.onnx")
+    model.graph.initializer.add().external_data.add(key="location", value="w/data")
+    (project.folder / "churn.onnx").write_bytes(model.SerializeToString())
+    (project.folder / "w" / "link").symlink_to(project.folder / "churn.onnx")
+    assert shipped(project) == ["app/boxship.toml", "app/w/other"]

@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from boxship.build.code import own_outputs
+
 _NEVER = frozenset({"__pycache__", ".venv", "venv", "node_modules", ".mypy_cache", ".pytest_cache",
                     ".ruff_cache", ".ipynb_checkpoints", ".DS_Store"})  # fmt: skip
 _SECRET = re.compile(
@@ -24,13 +26,13 @@ class Found:
     secret: bool = False
 
 
-def find(path: Path, allowed: Collection[Path]) -> Iterator[Found]:
-    """The file at ``path``, or all in the folder there.
+def find(path: Path, allowed: Collection[Path], left: Collection[Path] = ()) -> Iterator[Found]:
+    """The file at ``path``, or all in the folder there but for what Boxship wrote.
 
     Names in ``allowed`` are no secrets, nor is what lies in a folder of such a name. Links are
-    followed, but for those to a folder that they lie in.
+    followed, but for those to a folder that they lie in, or to what is ``left`` out.
     """
-    return _entry(path, allowed, ())
+    return _Walk(allowed, left).entry(path, ())
 
 
 def secret_above(file: Path, below: Path, allowed: Collection[Path]) -> Path | None:
@@ -43,27 +45,34 @@ def secret_above(file: Path, below: Path, allowed: Collection[Path]) -> Path | N
     return None if secret in allowed else secret
 
 
-def _folder(
-    path: Path, allowed: Collection[Path], above: tuple[Path, ...], *, vouched: bool = False
-) -> Iterator[Found]:
-    real = path.resolve()
-    if any(one.is_relative_to(real) for one in above):
-        return
-    for entry in sorted(path.iterdir()):
-        if entry.name not in _NEVER and entry.suffix != ".pyc":
-            yield from _entry(entry, allowed, (*above, real), vouched=vouched)
+@dataclass(frozen=True)
+class _Walk:
+    allowed: Collection[Path]
+    left: Collection[Path]
 
+    def entry(
+        self, path: Path, above: tuple[Path, ...], *, vouched: bool = False
+    ) -> Iterator[Found]:
+        secret = not vouched and _is_secret(path)
+        if secret and path not in self.allowed:
+            yield Found(path, secret=True)
+        elif path.is_dir():
+            yield from self._folder(path, above, vouched=vouched or secret)
+        elif path.is_file():
+            yield Found(path)
 
-def _entry(
-    path: Path, allowed: Collection[Path], above: tuple[Path, ...], *, vouched: bool = False
-) -> Iterator[Found]:
-    secret = not vouched and _is_secret(path)
-    if secret and path not in allowed:
-        yield Found(path, secret=True)
-    elif path.is_dir():
-        yield from _folder(path, allowed, above, vouched=vouched or secret)
-    elif path.is_file():
-        yield Found(path)
+    def _folder(self, path: Path, above: tuple[Path, ...], *, vouched: bool) -> Iterator[Found]:
+        real = path.resolve()
+        if any(one.is_relative_to(real) for one in above):
+            return
+        for entry in sorted(path.iterdir()):
+            if not self._is_no_code(entry):
+                yield from self.entry(entry, (*above, real), vouched=vouched)
+
+    def _is_no_code(self, path: Path) -> bool:
+        if path.name in _NEVER or path.suffix == ".pyc" or path.resolve() in self.left:
+            return True
+        return own_outputs.is_one(path)
 
 
 def _is_secret(path: Path) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from boxship import lock
+from boxship.artifact.external_data import external_files
 from boxship.build.code import code_files, logins
 from boxship.build.code.code_files import Found
 from boxship.errors import BuildError, UsageError
@@ -89,6 +90,7 @@ def allowed(project: Project) -> frozenset[Path]:
 
 
 def _files(project: Project) -> Iterator[Found]:
+    model = _model_files(project)
     for name in named(project):
         path = _normal(project.folder / name)
         if Path(name).is_absolute() or not path.is_relative_to(project.folder):
@@ -102,7 +104,19 @@ def _files(project: Project) -> Iterator[Found]:
                 f"{path}: expected code to ship, found nothing there.",
                 tip="Mend `code` in boxship.toml.",
             )
-        yield from code_files.find(path, allowed(project))
+        yield from code_files.find(path, allowed(project), model)
+
+
+def _model_files(project: Project) -> tuple[Path, ...]:
+    """The model, which is no code: it comes by itself, and lies elsewhere. Links are resolved."""
+    if project.model_path is None:
+        return ()
+    path = Path(project.model_path)
+    try:
+        beside = external_files(path) if path.is_file() else ()
+    except ValueError:
+        beside = ()
+    return (path, *(file.resolve() for file in beside))
 
 
 def _normal(path: Path) -> Path:
