@@ -186,6 +186,16 @@ def test_delivery_changes_no_other_layer(make_project: MakeProject, cache: Layer
     assert mounted.config["config"]["Env"] == baked.config["config"]["Env"]
 
 
+@pytest.mark.parametrize("name", ["a\tb", "a\nb", "a \"b'", "ü"])
+def test_a_module_of_any_name_is_compiled(
+    make_project: MakeProject, cache: LayerCache, name: str
+) -> None:
+    project = make_project(f'{MODEL}code = ["lib"]\n', **{f"lib__{name}_py": "a = 1\n"})
+    inside = contents_of(built(project, cache), cache)
+    assert f"app/lib/{name}.py" in inside
+    assert f"app/lib/__pycache__/{name}.cpython-{MINOR.replace('.', '')}.pyc" in inside
+
+
 def test_a_build_ships_no_build(
     make_project: MakeProject, cache: LayerCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -216,6 +216,22 @@ def test_a_folder_of_code_is_one_layer_of_the_dockerfile(
     assert f'org.opencontainers.image.base.digest="{digest}"' in text
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["a*", "a?", "a[1].txt", "a]", "a\\b", 'a"b', "it's", "$HOME", "a\tb", "a\nb.py", "a ", " a"],
+)
+def test_a_name_that_a_dockerfile_cannot_say(
+    make_project: MakeProject, cache: LayerCache, name: str
+) -> None:
+    project = make_project(f'{MODEL}code = ["."]\n', **{"a plain, (fine) name": ""})
+    (project.folder / name).write_text("")
+    plan = planned(project, cache)
+    with pytest.raises(BuildError, match="names that a Dockerfile can say") as caught:
+        dockerfile.render(plan, plan.platforms[0], "boxship.whl")
+    assert caught.value.message.endswith(f"found {name!r}.")
+    assert "--builder native" in caught.value.tip
+
+
 def test_a_model_of_many_files(make_project: MakeProject, cache: LayerCache) -> None:
     """No image has more than 100 layers: the smaller files share one, whoever builds it."""
     project = make_project(MODEL)

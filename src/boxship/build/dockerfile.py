@@ -1,6 +1,7 @@
 """The plan as a multi-stage Dockerfile, for those who want to own it."""
 
 import json
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,8 @@ WHEELS = "wheels"
 
 _MOST_COPIES = 110
 """An engine takes 127 layers; the base, system packages and commands have some too."""
+_UNSAYABLE = re.compile(r"""[*?\[\]\\"'$\x00-\x1f\x7f]|^\s|\s$""")
+"""To COPY, patterns, variables and quotes; and .dockerignore reads no spaces around a name."""
 _MOUNTS = (
     "--mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=ca \\\n"
     "    --mount=type=secret,id=pip,target=/etc/pip.conf "
@@ -31,8 +34,10 @@ def render(plan: BuildPlan, platform: Platform, wheel: str) -> str:
 
     It needs no frontend of its own, and takes three secrets where they are given: ``ca``, a file
     of certificates, ``pip``, pip's settings, and ``netrc``, logins for package indexes. Raises
-    ``BuildError`` where it would have more layers than an engine takes.
+    ``BuildError`` where it would have more layers than an engine takes, or files have names that
+    it cannot say.
     """
+    _check_names(plan)
     base = f"{plan.base.name}@{plan.base.platforms[str(platform)]}"
     cuts = plan.packages[platform]
     return "\n".join(
@@ -50,6 +55,17 @@ def render(plan: BuildPlan, platform: Platform, wheel: str) -> str:
             "",
         ]
     )
+
+
+def _check_names(plan: BuildPlan) -> None:
+    names = {source(entry, plan.folder) for entry in (*plan.code, *plan.weights.files)}
+    strange = sorted(filter(_UNSAYABLE.search, names))
+    if strange:
+        raise BuildError(
+            f"{plan.folder}: expected names that a Dockerfile can say, found "
+            f"{', '.join(map(repr, strange))}.",
+            tip="Rename them, without quotes, wildcards, $ and \\, or build with --builder native.",
+        )
 
 
 def ignore(plan: BuildPlan) -> str:

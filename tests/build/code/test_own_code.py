@@ -1,5 +1,6 @@
 """What of a project's own files an image has: what serves it there, and nothing else."""
 
+import os
 from pathlib import Path
 
 import onnx
@@ -268,3 +269,11 @@ def test_the_model_is_no_code(make_project: MakeProject) -> None:
     (project.folder / "churn.onnx").write_bytes(model.SerializeToString())
     (project.folder / "w" / "link").symlink_to(project.folder / "churn.onnx")
     assert shipped(project) == ["app/boxship.toml", "app/w/other"]
+
+
+def test_a_name_that_is_no_text(make_project: MakeProject) -> None:
+    project = make_project(f'{MODEL}code = ["."]\n')
+    (project.folder / os.fsdecode(b"caf\xe9.py")).write_text("")
+    with pytest.raises(BuildError, match="Expected names in UTF-8") as caught:
+        own_code.entries(project)
+    assert caught.value.message.endswith(r"found: 'caf\udce9.py'.")

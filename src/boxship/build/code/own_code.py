@@ -1,6 +1,7 @@
 """The user's own files that go into an image: their modules, settings, and nothing secret."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from boxship.oci.layer import Entry
 from boxship.project import Project
 
 FOLDER = "app"
+
+_UNDECODED = re.compile("[\\ud800-\\udfff]")
 
 _LEAVE_OUT = (
     "Leave them out of `code` in boxship.toml, or allow each by its name: [image] allow = […]"
@@ -28,7 +31,7 @@ def entries(project: Project) -> tuple[Entry, ...]:
 
     Raises ``UsageError`` where one is missing or elsewhere, and ``BuildError`` with every file that
     looks like a secret, or has a login in its settings, and that the project does not allow by its
-    name.
+    name, or has a name that is no text.
     """
     found: dict[str, Entry] = {}
     secrets: list[str] = []
@@ -43,9 +46,21 @@ def entries(project: Project) -> tuple[Entry, ...]:
         found[path] = Entry(f"{FOLDER}/{path}", written)
     # The image has a lock of its own there.
     found.pop(lock.FILE_NAME, None)
+    _check_names(found)
     ordered = tuple(found[path] for path in sorted(found))
     _check_no_secrets(secrets, _logins(project, ordered))
     return ordered
+
+
+def _check_names(paths: Iterable[str]) -> None:
+    # What is no UTF-8 is a lone surrogate here.
+    strange = [path for path in paths if _UNDECODED.search(path)]
+    if strange:
+        raise BuildError(
+            "Expected names in UTF-8 among the files to ship, found: "
+            f"{', '.join(map(ascii, sorted(strange)))}.",
+            tip="Rename them, or leave them out of `code` in boxship.toml.",
+        )
 
 
 def _check_no_secrets(files: Sequence[str], logins: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """Bytecode for the image's Python, made beforehand: a read-only root cannot keep any."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -25,7 +26,7 @@ def compile_all(
     for source, path in modules:
         cached = cached_path(path, minor)
         targets[cached] = into / cached
-        lines.append(f"{source}\t/{path}\t{into / cached}\n")
+        lines.append(json.dumps([str(source), f"/{path}", str(into / cached)]) + "\n")
     done = python.run([compile_modules.__file__], stdin="".join(lines))
     if done.code != 0:
         raise BuildError(f"{python.argv[0]}: could not compile: {done.said()}")

@@ -1,9 +1,10 @@
 """Runs under the Python of the image's minor version: compiles modules, one in a line of input.
 
-Each line is a source, the path that it will have in the image, and where the bytecode goes, with
-tabs between. Imports nothing of Boxship, since that Python need not have it.
+Each line is JSON, since a name may hold anything: a source, the path that it will have in the
+image, and where the bytecode goes. Imports nothing of Boxship, since that Python need not have it.
 """
 
+import json
 import py_compile
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 def main() -> None:
     """Compile; a module that this Python cannot compile is left as its source alone."""
     for line in sys.stdin:
-        source, shown, target = line.rstrip("\n").split("\t")
+        source, shown, target = json.loads(line)
         Path(target).parent.mkdir(parents=True, exist_ok=True)
         # Unchecked: a container's file times say nothing, and its root may be read-only.
         try:
