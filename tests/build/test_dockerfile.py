@@ -32,6 +32,30 @@ def test_it_is_written_with_all_that_it_needs_and_may_be_again(folder: Path) -> 
         }  # fmt: skip
 
 
+def test_what_links_lead_to_is_written_too(make_project: MakeProject, cache: LayerCache) -> None:
+    """An engine has what lies in the context alone; it follows no link out, nor to a folder."""
+    files = {"lib__one_py": "1", "../common__two_py": "2", "../common__in__three_py": "3",
+             "other__four_py": "4"}  # fmt: skip
+    project = make_project(f'{MODEL}code = ["lib"]\n', **files)
+    folder = project.folder
+    links = {"two.py": "../../common/two.py", "in": "../../common/in", "other": "../other",
+             "same.py": "one.py"}  # fmt: skip
+    for name, target in links.items():
+        (folder / "lib" / name).symlink_to(target)
+    locked(project, cache)
+    assert main.main(["dockerfile", str(folder), "--write"]) == 0
+    text = (folder / "Dockerfile").read_text()
+    ignored = (folder / ".dockerignore").read_text().splitlines()
+    assert '"lib/one.py"' in text
+    wanted = {"two.py": "2", "in/three.py": "3", "other/four.py": "4", "same.py": "1"}
+    for name, content in wanted.items():
+        copied = f".boxship/app/lib/{name}"
+        assert f'"{copied}"' in text
+        assert f"!{copied}" in ignored
+        assert (folder / copied).read_text() == content
+        assert not (folder / copied).is_symlink()
+
+
 def test_the_users_own_files_are_left_unless_they_say_otherwise(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

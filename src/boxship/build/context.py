@@ -76,8 +76,8 @@ def _fill_added(plan: BuildPlan, platform: Platform, folder: Path, wheel: OwnWhe
     for entry in (plan.path_file, plan.runtime_lock):
         if isinstance(entry.content, bytes):
             (added / Path(entry.path).name).write_bytes(entry.content)
-    for entry in plan.weights.files:
-        if isinstance(entry.content, Path) and not entry.content.is_relative_to(plan.folder):
+    for entry in (*plan.code, *plan.weights.files):
+        if isinstance(entry.content, Path) and not dockerfile.is_in(entry, plan.folder):
             _copy(entry.content, folder / dockerfile.source(entry, plan.folder))
 
 

@@ -210,6 +210,20 @@ def _quoted(text: str) -> str:
 
 def source(entry: Entry, folder: Path) -> str:
     """Where a file lies in the build context: where it lies in the project, if it does."""
-    if isinstance(entry.content, Path) and entry.content.is_relative_to(folder):
+    if isinstance(entry.content, Path) and is_in(entry, folder):
         return entry.content.relative_to(folder).as_posix()
     return f"{ADDED}/{entry.path}"
+
+
+def is_in(entry: Entry, folder: Path) -> bool:
+    """Whether a file lies in the project itself.
+
+    One that a link leads to does not: an engine has what is in the context, and follows no link
+    out of it, nor one to a folder.
+    """
+    content = entry.content
+    return (
+        isinstance(content, Path)
+        and content.is_relative_to(folder)
+        and content.resolve() == folder.resolve() / content.relative_to(folder)
+    )
