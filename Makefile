@@ -68,14 +68,11 @@ demo: $(VENV)/.demo
 demo-image: $(VENV)/.dev
 	@PYTHONPATH=tests $(BIN)/python demo/image.py
 
-# Two files at once, in the order of their names: the longest stand near the front. The server's
-# own tests need the machine for themselves.
+# Two files at once, in the order of their names: the longest stand near the front.
 # For a part of the tests, without coverage: .venv/bin/pytest tests/runtimes
 test: $(VENV)/.dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
-	  --ignore tests/serve
-	$(BIN)/coverage run -m pytest tests/serve
+	$(BIN)/coverage run -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

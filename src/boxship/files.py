@@ -22,6 +22,17 @@ def write_whole(file: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
+def naming(place: Path) -> Iterator[None]:
+    """Have an ``OSError`` name ``place`` where it names nothing, as that of a full disk does."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(place)
+        raise
+
+
+@contextlib.contextmanager
 def replacing(file: Path) -> Iterator[IO[bytes]]:
     """What is written takes the place of ``file`` at the end, if nothing was raised.
 
@@ -30,7 +41,7 @@ def replacing(file: Path) -> Iterator[IO[bytes]]:
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}")
     part = Path(name)
     try:
-        with os.fdopen(handle, "wb") as out:
+        with naming(file), os.fdopen(handle, "wb") as out:
             yield out
         part.chmod(0o644)
         part.replace(file)

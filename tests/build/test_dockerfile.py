@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.images import MakeProject, locked
+from support.images import PUBLISHED, MakeProject, locked
 
 from boxship import lock
 from boxship.build.layers.layer_cache import LayerCache
@@ -17,7 +17,10 @@ MODEL = 'model = "churn.onnx"\n'
 def folder(make_project: MakeProject, cache: LayerCache) -> Path:
     """A project, locked."""
     project = make_project(MODEL)
-    locked(project, cache)
+    whole = locked(project, cache)
+    assert whole.base is not None
+    lock.write(project.folder, replace(whole, base=replace(whole.base, name=PUBLISHED)))
+    make_project(f'{MODEL}[image]\nbase = "{PUBLISHED}"\n')
     return project.folder
 
 
@@ -99,7 +102,7 @@ def test_warnings_and_the_platform_that_was_taken_are_told(
     ((here, digest),) = whole.base.platforms.items()
     platforms = {here: digest, "linux/s390x": "sha256:" + "5" * 64}
     wheels = dict.fromkeys(platforms, whole.requirements.wheels[here])
-    make_project(f'{MODEL}[image]\nplatforms = ["linux/s390x", "{here}"]\n')
+    make_project(f'{MODEL}[image]\nbase = "{PUBLISHED}"\nplatforms = ["linux/s390x", "{here}"]\n')
     base, requirements = replace(whole.base, platforms=platforms), whole.requirements
     lock.write(folder, replace(whole, base=base, requirements=replace(requirements, wheels=wheels)))
     monkeypatch.setenv("BOXSHIP_PROT", "1")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support import models
-from support.images import MakeProject, locked
+from support.images import MakeProject, in_registry, locked
 
 from boxship.build import dockerfile, labels, plan as plans
 from boxship.build.layers.layer_cache import LayerCache
@@ -105,5 +105,5 @@ def test_a_folder_that_the_repository_around_it_does_not_know(
 def test_a_dockerfile_says_the_same(make_project: MakeProject, cache: LayerCache) -> None:
     project = make_project(f'{MODEL}name = "churn"\n')
     plan = plans.decide(project, locked(project, cache))
-    text = dockerfile.render(plan, plan.platforms[0], "boxship.whl")
+    text = dockerfile.render(in_registry(plan), plan.platforms[0], "boxship.whl")
     assert 'org.opencontainers.image.title="churn" \\\n' in text

@@ -65,6 +65,8 @@ def a_plan(
         ({"output": "tar:x"}, "expected oci:DIR or docker-archive:FILE, found 'tar:x'"),
         ({"output": "oci:"}, "expected oci:DIR or docker-archive:FILE"),
         ({"output": ""}, "expected oci:DIR or docker-archive:FILE"),
+        ({"output": "oci:."}, "expected oci:DIR or docker-archive:FILE, with a name"),
+        ({"output": "oci:a/.."}, "expected oci:DIR or docker-archive:FILE, with a name"),
         ({"tag": "Churn"}, "--tag: expected a name such as"),
         ({"tag": "churn@sha256:" + "0" * 64}, "found a digest"),
         ({"network": "host"}, "--network: expected none for --builder native, found 'host'"),
@@ -128,6 +130,23 @@ def test_an_image_and_its_models_never_have_the_same_name() -> None:
     model = wanted.of_model()
     assert (str(model.tag), model.archive) == ("churn:latest-model", Path("model-a.tar"))
     assert outputs.decide(a_plan()).folder == Path("Churn.oci")
+
+
+def test_where_a_models_image_cannot_go_is_known_before_a_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the other image would be there, and serve nothing."""
+    monkeypatch.chdir(tmp_path)
+    plan = a_plan(weights=VOLUME)
+    with pytest.raises(UsageError, match="--tag: expected a tag of letters"):
+        outputs.decide(plan, tag="a:" + "b" * 123, pushed=True)
+    assert outputs.decide(plan, tag="a:" + "b" * 122, pushed=True).push
+    (tmp_path / "model-out").mkdir()
+    (tmp_path / "model-out" / "notes.txt").touch()
+    with pytest.raises(ImageError, match="model-out: expected no file, an empty folder"):
+        outputs.decide(plan, output="oci:out")
+    with pytest.raises(ImageError, match="model-out: expected a file or nothing"):
+        outputs.decide(plan, output="docker-archive:out")
 
 
 def test_what_is_too_large_is_so_before_an_engine_builds(

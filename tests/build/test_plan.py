@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 import pytest
 from support import models
-from support.images import MakeProject, contents_of, locked, planned
+from support.images import MakeProject, contents_of, in_registry, locked, planned
 
 from boxship import lock
 from boxship.build import dockerfile, plan as plans, words
@@ -179,7 +179,7 @@ def test_code_that_is_not_there(make_project: MakeProject, cache: LayerCache) ->
 def test_the_dockerfile_says_the_same(make_project: MakeProject, cache: LayerCache) -> None:
     project = make_project(f'{MODEL}app = "src.serve:app"\n', src__serve_py="app = None\n")
     plan = planned(project, cache)
-    text = dockerfile.render(plan, plan.platforms[0], "boxship.whl")
+    text = dockerfile.render(in_registry(plan), plan.platforms[0], "boxship.whl")
     lines = text.splitlines()
     assert sum(line.startswith("FROM ") and "@sha256:" in line for line in lines) == 2
     assert "USER 65532:65532" in lines
@@ -206,7 +206,7 @@ def test_a_folder_of_code_is_one_layer_of_the_dockerfile(
     (project.folder / "src" / "start").touch(mode=0o755)
     plan = planned(project, cache)
     (platform,) = plan.platforms
-    text = dockerfile.render(plan, platform, "boxship.whl").rpartition("FROM ")[2]
+    text = dockerfile.render(in_registry(plan), platform, "boxship.whl").rpartition("FROM ")[2]
     assert sum(line.startswith("COPY ") for line in text.splitlines()) < 15
     assert all(f'"src/part_{number}.py"' in text for number in range(150))
     assert 'COPY --chmod=0644 ["src/in/a.py", \\\n    "/app/src/in/"]' in text
@@ -227,7 +227,7 @@ def test_a_name_that_a_dockerfile_cannot_say(
     (project.folder / name).write_text("")
     plan = planned(project, cache)
     with pytest.raises(BuildError, match="names that a Dockerfile can say") as caught:
-        dockerfile.render(plan, plan.platforms[0], "boxship.whl")
+        dockerfile.render(in_registry(plan), plan.platforms[0], "boxship.whl")
     assert caught.value.message.endswith(f"found {name!r}.")
     assert "--builder native" in caught.value.tip
 
@@ -257,9 +257,26 @@ def test_a_model_of_many_files(make_project: MakeProject, cache: LayerCache) -> 
     assert words.weigh(plan, platform)[-1].what == f"weights of {len(shared)} smaller files"
     assert image.config["history"][-2]["created_by"].startswith(f"weights {paths[-1]}")
     assert len(words.weigh(plan, platform)) == len(image.layers)
-    text = dockerfile.render(plan, platform, "boxship.whl").rpartition("FROM ")[2]
+    text = dockerfile.render(in_registry(plan), platform, "boxship.whl").rpartition("FROM ")[2]
     assert text.count("\nCOPY ") == len(image.layers) + 1, "the lock and the path have one each"
     assert text.count('"/models/"]') == 1
+
+
+@pytest.mark.parametrize("prefix", ["docker://", ""])
+def test_a_base_has_one_digest_in_the_dockerfile(
+    make_project: MakeProject, cache: LayerCache, prefix: str
+) -> None:
+    """However the project names it; what no engine finds is refused."""
+    plan = planned(make_project(MODEL), cache)
+    (platform,) = plan.platforms
+    with pytest.raises(BuildError, match="expected a base image in a registry") as caught:
+        dockerfile.render(plan, platform, "boxship.whl")
+    assert "--builder native" in caught.value.tip
+    named = f"{prefix}registry.test/python:3.11@sha256:{'0' * 64}"
+    plan = replace(plan, base=replace(plan.base, name=named))
+    text = dockerfile.render(plan, platform, "boxship.whl")
+    digest = plan.base.platforms[str(platform)]
+    assert text.count(f"FROM registry.test/python:3.11@{digest}") == 2
 
 
 def test_more_folders_of_code_than_an_engine_has_layers(
@@ -274,7 +291,7 @@ def test_more_folders_of_code_than_an_engine_has_layers(
     with pytest.raises(
         BuildError, match="expected at most 110 layers for an engine, found 1"
     ) as it:
-        dockerfile.render(plan, plan.platforms[0], "boxship.whl")
+        dockerfile.render(in_registry(plan), plan.platforms[0], "boxship.whl")
     assert "--builder native" in it.value.tip
 
 
@@ -292,7 +309,7 @@ def test_hadolint_finds_nothing_in_the_dockerfile(
     settings = f'{MODEL}app = "src.serve:app"\n[image]\n{more}'
     plan = planned(make_project(settings, src__serve_py="", src__other_py=""), cache)
     file = tmp_path / "Dockerfile"
-    file.write_text(dockerfile.render(plan, plan.platforms[0], "boxship.whl"))
+    file.write_text(dockerfile.render(in_registry(plan), plan.platforms[0], "boxship.whl"))
     hadolint = Path(sys.executable).with_name("hadolint")
     done = subprocess.run([hadolint, file], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")

@@ -12,6 +12,7 @@ import sysconfig
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -36,6 +37,7 @@ from support.stores import threaded
 
 MakeProject = Callable[..., Project]
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
+PUBLISHED = "registry.test/python:3.11-slim"
 _LEFT_OUT = ("site-packages", "test", "idlelib", "__pycache__", "ensurepip", "tkinter", "lib2to3")
 _PROMISED = (
     "libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1", "libm.so.6", "libresolv.so.2",
@@ -226,6 +228,11 @@ def locked(found: Project, cache: LayerCache, **options: object) -> Lock:
 def planned(found: Project, cache: LayerCache) -> BuildPlan:
     """What an image of the project would be, locked anew."""
     return plans.decide(found, locked(found, cache))
+
+
+def in_registry(plan: BuildPlan) -> BuildPlan:
+    """The same with its base where engines find it, which a Dockerfile asks for."""
+    return replace(plan, base=replace(plan.base, name=PUBLISHED))
 
 
 def built(found: Project, cache: LayerCache) -> Image:

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from boxship.build import labels
@@ -12,6 +13,7 @@ from boxship.build.layers.cut import Cut
 from boxship.build.plan import PACKAGES, BuildPlan
 from boxship.errors import BuildError
 from boxship.lock import LockedWheel
+from boxship.oci import reference
 from boxship.oci.layer import Entry
 from boxship.oci.platform import Platform
 
@@ -34,11 +36,11 @@ def render(plan: BuildPlan, platform: Platform, wheel: str) -> str:
 
     It needs no frontend of its own, and takes three secrets where they are given: ``ca``, a file
     of certificates, ``pip``, pip's settings, and ``netrc``, logins for package indexes. Raises
-    ``BuildError`` where it would have more layers than an engine takes, or files have names that
-    it cannot say.
+    ``BuildError`` where it would have more layers than an engine takes, where files have names that
+    it cannot say, and for a base that no engine finds.
     """
     _check_names(plan)
-    base = f"{plan.base.name}@{plan.base.platforms[str(platform)]}"
+    base = _base(plan, platform)
     cuts = plan.packages[platform]
     return "\n".join(
         [
@@ -66,6 +68,18 @@ def _check_names(plan: BuildPlan) -> None:
             f"{', '.join(map(repr, strange))}.",
             tip="Rename them, without quotes, wildcards, $ and \\, or build with --builder native.",
         )
+
+
+def _base(plan: BuildPlan, platform: Platform) -> str:
+    """The base image as engines name it."""
+    name = plan.base.name
+    if name.startswith("oci:"):
+        raise BuildError(
+            f"{name}: expected a base image in a registry, where engines find it, found a layout.",
+            tip="Push it and name it so: [image] base. Or build with --builder native.",
+        )
+    found = reference.parse(name.removeprefix("docker://"))
+    return str(replace(found, digest=plan.base.platforms[str(platform)]))
 
 
 def ignore(plan: BuildPlan) -> str:

@@ -51,6 +51,17 @@ class Outputs:
             archive=self.archive and self.archive.with_name(f"model-{self.archive.name}"),
         )
 
+    def check(self) -> None:
+        """Raise ``ImageError`` where it would replace what is no image, ``UsageError`` for a name."""
+        if self.folder is not None:
+            layout.check(self.folder)
+        if self.archive is not None:
+            archive.check(self.archive)
+        try:
+            reference.parse(str(self.tag))
+        except ValueError as error:
+            raise UsageError(f"--tag: {error}", tip="Choose a shorter one.") from None
+
     def write(
         self,
         top: Descriptor,
@@ -129,19 +140,27 @@ def decide(
         found = engine.find(builder)
     elif load:
         found = engine.find()
-    return Outputs(
+    wanted = Outputs(
         named,
         folder=Path(place) if kind == "oci" else None,
         archive=Path(place) if kind == "docker-archive" else None,
         engine=found,
         push=pushed,
     )
+    wanted.check()
+    if plan.weights.volume:
+        wanted.of_model().check()
+    return wanted
 
 
 def _output(text: str | None) -> tuple[str, str]:
     kind, _, place = (text or "").partition(":")
-    if text is not None and (kind not in ("oci", "docker-archive") or not place):
-        raise UsageError(f"--output: expected oci:DIR or docker-archive:FILE, found {text!r}.")
+    # A folder that somebody is in would be moved away under them.
+    nameless = Path(place).name in ("", "..")
+    if text is not None and (kind not in ("oci", "docker-archive") or nameless):
+        raise UsageError(
+            f"--output: expected oci:DIR or docker-archive:FILE, with a name, found {text!r}."
+        )
     return kind, place
 
 

@@ -125,9 +125,10 @@ def _build(plan: "BuildPlan", wanted: "Outputs", cache: "LayerCache", created: s
     for one in images:
         words.check_budget(plan, one.platform, one.size)
     documents = [sbom.make(plan, one) for one in images]
-    _write(wanted, plan, images, cache, documents)
     if plan.weights.volume:
+        # First: without it, the image would serve nothing.
         _write(wanted.of_model(), plan, native.volumes(), cache, [])
+    _write(wanted, plan, images, cache, documents)
 
 
 class _Sending:

@@ -18,15 +18,20 @@ def write(file: Path, image: Image, blobs: Blobs, name: str) -> None:
     https://github.com/moby/docker-image-spec/blob/main/v1.2.md. Raises ``ImageError`` and
     ``OSError``.
     """
+    check(file)
+    file = file.resolve()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(file) as out:
+        stream(out, image, blobs, name)
+
+
+def check(file: Path) -> None:
+    """Raise ``ImageError`` where something is there that an archive must not replace."""
     if file.exists() and not file.is_file():
         raise ImageError(
             f"{file}: expected a file or nothing there, found something else.",
             tip="Name another file: nothing was changed.",
         )
-    file = file.resolve()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(file) as out:
-        stream(out, image, blobs, name)
 
 
 def stream(out: IO[bytes], image: Image, blobs: Blobs, name: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from boxship.errors import DigestError
+from boxship.files import naming
 from boxship.oci.descriptor import Descriptor
 
 
@@ -71,7 +72,7 @@ class Blobs:
         handle, name = tempfile.mkstemp(dir=self.folder, prefix=".incoming-")
         part = Path(name)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with naming(self.folder), os.fdopen(handle, "wb") as file:
                 incoming = Incoming(file)
                 yield incoming
             incoming.check(expected)

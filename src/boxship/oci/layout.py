@@ -45,14 +45,19 @@ def write(
         (part / "oci-layout").write_bytes(canonical(_VERSION))
 
 
-@contextlib.contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
-    """A new folder that takes the place of a layout at ``folder`` once it is complete."""
+def check(folder: Path) -> None:
+    """Raise ``ImageError`` where something is there that a layout must not replace."""
     if folder.exists() and not (folder.is_dir() and _replaceable(folder)):
         raise ImageError(
             f"{folder}: expected no file, an empty folder or an image layout, found something else.",
             tip="Name another folder: nothing was changed.",
         )
+
+
+@contextlib.contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A new folder that takes the place of a layout at ``folder`` once it is complete."""
+    check(folder)
     folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
