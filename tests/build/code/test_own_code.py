@@ -271,6 +271,11 @@ def test_the_model_is_no_code(make_project: MakeProject) -> None:
     assert shipped(project) == ["app/boxship.toml", "app/w/other"]
 
 
+def test_an_application_may_look_for_its_model_at_its_place(make_project: MakeProject) -> None:
+    project = make_project(f'app = "app:app"\n{MODEL}code = ["."]\n', app_py="")
+    assert shipped(project) == ["app/app.py", "app/boxship.toml", "app/churn.onnx"]
+
+
 def test_a_name_that_is_no_text(make_project: MakeProject) -> None:
     project = make_project(f'{MODEL}code = ["."]\n')
     (project.folder / os.fsdecode(b"caf\xe9.py")).write_text("")

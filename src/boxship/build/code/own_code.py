@@ -123,8 +123,11 @@ def _files(project: Project) -> Iterator[Found]:
 
 
 def _model_files(project: Project) -> tuple[Path, ...]:
-    """The model, which is no code: it comes by itself, and lies elsewhere. Links are resolved."""
-    if project.model_path is None:
+    """The model, which is no code: it comes by itself, and lies elsewhere. Links are resolved.
+
+    An application may look for its model at that very place.
+    """
+    if project.model_path is None or project.app is not None:
         return ()
     path = Path(project.model_path)
     try:
