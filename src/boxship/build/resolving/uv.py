@@ -62,37 +62,14 @@ def resolve(
     """
     folders.check(requirements, folder, sources=sources)
     with tempfile.TemporaryDirectory(prefix="boxship-lock-") as temporary:
-        own = Path(temporary) / "boxship.txt"
-        lines = [*requirements.lines, *(f"--extra-index-url {url}" for url in indexes)]
-        files = [*_users(requirements, Path(temporary), lines), str(own)]
-        own.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        output = Path(temporary) / "pylock.toml"
+        room = Path(temporary)
         argv = ["pip", "compile", "--quiet", "--no-header", "--no-config"]
-        argv += target(platform, base)
-        # Boxship goes into an image by itself: whoever else has its name is not asked.
-        nothing = Path(temporary) / "overrides.txt"
-        nothing.write_text(f'{own_extras.OWN} ; python_version < "0"\n', encoding="utf-8")
-        argv += ["--override", str(nothing)]
-        argv += [] if sources else ["--only-binary", ":all:"]
+        argv += [*target(platform, base), *([] if sources else ["--only-binary", ":all:"])]
+        argv += [*_overrides(room), *_asked(requirements, room, indexes)]
         if before:
-            # In two steps: uv prefers what its output names already, in that very form alone.
-            preferred = Path(temporary) / "preferred.txt"
-            newer = {canonicalize_name(one) for one in upgrade}
-            kept = [
-                one for one in before if not one.place and canonicalize_name(one.name) not in newer
-            ]
-            lines = [f"{one.name}=={one.version}" for one in kept]
-            preferred.write_text("\n".join(lines), encoding="utf-8")
-            uv_program.run(
-                [*argv, *files, "--no-annotate", "--output-file", str(preferred)], folder
-            )
-            # A wheel of the user's own is named by its path, which limits nothing.
-            pins = [line for line in preferred.read_text().splitlines() if _PIN.match(line)]
-            preferred.write_text("\n".join(pins), encoding="utf-8")
-            files.append(f"--constraint={preferred}")
-        uv_program.run(
-            [*argv, *files, "--format", "pylock.toml", "--output-file", str(output)], folder
-        )
+            argv.append(f"--constraint={_kept(argv, before, upgrade, room, folder)}")
+        output = room / "pylock.toml"
+        uv_program.run([*argv, "--format", "pylock.toml", "--output-file", str(output)], folder)
         found = tomllib.loads(output.read_text(encoding="utf-8"))
         known = wheel_tags.ranks(_MACHINES[platform.architecture], base.python, base.glibc)
         urls = named_indexes.reached(requirements, indexes, os.environ)
@@ -100,8 +77,58 @@ def resolve(
             Sizes(Logins(urls, os.environ), before) as ask,
             ThreadPoolExecutor(_ASKED_AT_ONCE) as pool,
         ):
-            chooser = Chooser(requirements, folder, output.parent, known, ask)
+            chooser = Chooser(requirements, folder, room, known, ask)
             return tuple(pool.map(chooser.choose, found.get("packages") or ()))
+
+
+def _overrides(room: Path) -> list[str]:
+    """Boxship goes into an image by itself: whoever else has its name is not asked."""
+    nothing = room / "overrides.txt"
+    nothing.write_text(f'{own_extras.OWN} ; python_version < "0"\n', encoding="utf-8")
+    return ["--override", str(nothing)]
+
+
+def _asked(requirements: Requirements, room: Path, indexes: Sequence[str]) -> list[str]:
+    """The files that tell uv what the user asks for, and what Boxship adds to it.
+
+    Of a lock, one in ``room`` says the same, but for its default index: that is asked for all else
+    too.
+    """
+    lines = [*requirements.lines, *(f"--extra-index-url {url}" for url in indexes)]
+    files = []
+    if requirements.file is not None and requirements.is_lock:
+        own = named_indexes.own(requirements)
+        lines += [f"--{key} {url}" for key, url in own if key == "index-url"]
+        file = room / "pyproject.toml"
+        file.write_text(asked_toml.make(requirements.written), encoding="utf-8")
+        files.append(str(file))
+    elif requirements.file is not None:
+        files.append(str(requirements.file))
+    added = room / "boxship.txt"
+    added.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return [*files, str(added)]
+
+
+def _kept(
+    argv: Sequence[str],
+    before: Sequence[LockedWheel],
+    upgrade: Sequence[str],
+    room: Path,
+    folder: Path,
+) -> Path:
+    """What of ``before`` stays, as limits.
+
+    uv prefers the versions that its output names already, in this very form alone.
+    """
+    file = room / "preferred.txt"
+    newer = {canonicalize_name(one) for one in upgrade}
+    stay = [one for one in before if not one.place and canonicalize_name(one.name) not in newer]
+    file.write_text("\n".join(f"{one.name}=={one.version}" for one in stay), encoding="utf-8")
+    uv_program.run([*argv, "--no-annotate", "--output-file", str(file)], folder)
+    # A wheel of the user's own is named by its path, which limits nothing.
+    pins = [line for line in file.read_text(encoding="utf-8").splitlines() if _PIN.match(line)]
+    file.write_text("\n".join(pins), encoding="utf-8")
+    return file
 
 
 def install(
@@ -140,23 +167,6 @@ def install(
                 tip = f"It was locked from the usual index, or from {asked}. {uv_program.LOG_IN}"
                 raise BuildError(error.message, tip=tip) from None
             raise
-
-
-def _users(requirements: Requirements, room: Path, options: list[str]) -> list[str]:
-    """What tells uv what the user asks for: their file, or one in ``room`` that says the same.
-
-    A default index that a lock has goes to ``options``, since it is asked for all else too.
-    """
-    if requirements.file is None:
-        return []
-    if not requirements.is_lock:
-        return [str(requirements.file)]
-    options += [
-        f"--{key} {url}" for key, url in named_indexes.own(requirements) if key == "index-url"
-    ]
-    file = room / "pyproject.toml"
-    file.write_text(asked_toml.make(requirements.written), encoding="utf-8")
-    return [str(file)]
 
 
 def _address(wheel: LockedWheel, folder: Path) -> str:
