@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.images import PUBLISHED, MakeProject, locked
+from support.images import PUBLISHED, MakeProject, publish
 
 from boxship import lock
 from boxship.build.layers.layer_cache import LayerCache
@@ -17,10 +17,7 @@ MODEL = 'model = "churn.onnx"\n'
 def folder(make_project: MakeProject, cache: LayerCache) -> Path:
     """A project, locked."""
     project = make_project(MODEL)
-    whole = locked(project, cache)
-    assert whole.base is not None
-    lock.write(project.folder, replace(whole, base=replace(whole.base, name=PUBLISHED)))
-    make_project(f'{MODEL}[image]\nbase = "{PUBLISHED}"\n')
+    publish(project, cache)
     return project.folder
 
 
@@ -45,7 +42,7 @@ def test_what_links_lead_to_is_written_too(make_project: MakeProject, cache: Lay
              "same.py": "one.py"}  # fmt: skip
     for name, target in links.items():
         (folder / "lib" / name).symlink_to(target)
-    locked(project, cache)
+    publish(project, cache)
     assert main.main(["dockerfile", str(folder), "--write"]) == 0
     text = (folder / "Dockerfile").read_text()
     ignored = (folder / ".dockerignore").read_text().splitlines()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import Need
-from support.images import MakeProject, built, contents_of, locked, planned
+from support.images import MakeProject, built, contents_of, planned, publish
 from support.registry import registry, small_image
 
 from boxship.build import context, outputs, sbom, with_engine
@@ -62,7 +62,10 @@ def a_plan(
     ("flags", "message"),
     [
         ({"pushed": True}, "--push: expected the image's name"),
-        ({"output": "tar:x"}, "expected oci:DIR or docker-archive:FILE, found 'tar:x'"),
+        (
+            {"output": "tar:x"},
+            "expected oci:DIR or docker-archive:FILE, with a name, found 'tar:x'",
+        ),
         ({"output": "oci:"}, "expected oci:DIR or docker-archive:FILE"),
         ({"output": ""}, "expected oci:DIR or docker-archive:FILE"),
         ({"output": "oci:."}, "expected oci:DIR or docker-archive:FILE, with a name"),
@@ -157,7 +160,7 @@ def test_what_is_too_large_is_so_before_an_engine_builds(
 ) -> None:
     """The plan itself is weighed; and what is left to do is said alike for every builder."""
     project = make_project(f'{MODEL}[image]\nweights = "mount"\n')
-    locked(project, cache)
+    publish(project, cache)
     asked: list[str] = []
     monkeypatch.setattr(engine, "find", lambda _: Engine("docker", "docker"))
     monkeypatch.setattr(Engine, "run", lambda _, *arguments: asked.append(arguments[0]))

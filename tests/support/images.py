@@ -230,6 +230,15 @@ def planned(found: Project, cache: LayerCache) -> BuildPlan:
     return plans.decide(found, locked(found, cache))
 
 
+def publish(found: Project, cache: LayerCache) -> None:
+    """Lock the project, and name its base as one in a registry, where engines find it."""
+    whole = locked(found, cache)
+    assert whole.base is not None
+    lock.write(found.folder, replace(whole, base=replace(whole.base, name=PUBLISHED)))
+    settings = found.folder / "boxship.toml"
+    settings.write_text(settings.read_text().replace(whole.base.name, PUBLISHED))
+
+
 def in_registry(plan: BuildPlan) -> BuildPlan:
     """The same with its base where engines find it, which a Dockerfile asks for."""
     return replace(plan, base=replace(plan.base, name=PUBLISHED))
