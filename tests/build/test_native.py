@@ -10,7 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support.images import MINOR, MakeProject, built, contents_of, locked, make_wheel, planned
+from support.images import (
+    MINOR,
+    MakeProject,
+    built,
+    contents_of,
+    locked,
+    make_wheel,
+    planned,
+    publish,
+)
 
 from boxship import lock
 from boxship.build import plan as plans
@@ -210,7 +219,11 @@ def test_a_build_ships_no_build(
     ]  # fmt: skip
     for flags in ([], ["-o", "oci:sub/out"], ["-o", "docker-archive:sub/image.tar"]):
         assert main.main(["build", *flags]) == 0
+    files = {name: Path(name).read_text() for name in ("boxship.toml", lock.FILE_NAME)}
+    publish(project, cache)
     assert main.main(["dockerfile", "--write"]) == 0
+    for name, text in files.items():
+        Path(name).write_text(text)
     assert {"Dockerfile", ".dockerignore", ".boxship"} <= {one.name for one in Path().iterdir()}
     assert plans.decide(project, lock.read(project.folder)).code == first
     Path("Dockerfile").write_text("FROM mine\n")

@@ -203,8 +203,8 @@ def test_a_list_of_10_000_rows_delays_nobody(serve: Serve, tmp_path: Path, form:
                 assert answer.status_code == 200
             time.sleep(0.005)
     assert hog.answered >= 2
-    # One large list takes some 50 ms of reading alone; in one piece, half would wait as long.
-    assert statistics.median(waits) < 0.02
+    # Reading is about half of what one large list takes; in one piece, half would wait as long.
+    assert statistics.median(waits) < 3 / hog.answered / 4
 
 
 def test_a_full_queue_is_answered_after_sigterm(slow: Server) -> None:
