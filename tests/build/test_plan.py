@@ -300,6 +300,7 @@ def test_more_folders_of_code_than_an_engine_has_layers(
     [
         "",
         'system_packages = ["libgomp1=12.2.0-14+deb12u1"]\nrun = ["ldconfig"]\n',
+        'system_packages = ["libgomp1"]\nbuild_packages = ["gcc"]\n',
         'weights = "mount"\nslim = false\n',
     ],
 )

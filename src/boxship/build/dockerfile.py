@@ -117,7 +117,12 @@ def _system(packages: Sequence[str]) -> list[str]:
     if not names:
         return []
     install = "apt-get install --yes --no-install-recommends"
-    return [f"RUN apt-get update && {install} {names} && rm -rf /var/lib/apt/lists/*"]
+    # Which versions, if any, is for whoever names the packages to say.
+    ignored = [] if all("=" in name for name in packages) else ["# hadolint ignore=DL3008"]
+    return [
+        *ignored,
+        f"RUN apt-get update && {install} {names} && rm -rf /var/lib/apt/lists/*",
+    ]
 
 
 def _install(plan: BuildPlan, cuts: Sequence[Cut], wheel: str) -> list[str]:
