@@ -46,6 +46,19 @@ def external_files(path: Path) -> tuple[Path, ...]:
     return tuple(file for file in files if file.is_file())
 
 
+def files_beside(path: Path) -> tuple[Path, ...]:
+    """The external data of an ONNX file; any other file, and a folder, stands by itself.
+
+    Raises ``ModelError`` as ``external_files`` does.
+    """
+    if path.is_dir() or path.stat().st_size == 0:
+        return ()
+    try:
+        return external_files(path)
+    except ValueError:
+        return ()
+
+
 def _is_outside(location: str) -> bool:
     pure = PurePosixPath(location)
     return pure.is_absolute() or ".." in pure.parts

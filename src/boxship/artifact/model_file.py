@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boxship.artifact.digest import digest
-from boxship.artifact.external_data import external_files
+from boxship.artifact.external_data import files_beside
 from boxship.artifact.mapping import shares_pages
 from boxship.artifact.mishaps import unreadable
 from boxship.errors import DigestError, ModelError
@@ -40,7 +40,7 @@ def examine(
                 f"Expected a model at {path}, found nothing there.",
                 tip="Check the path, or the volume that should hold it.",
             )
-        beside = _beside(path)
+        beside = files_beside(path)
         files = _files(path, beside)
         # Before the bytes are read: what is replaced meanwhile has another.
         stamp = _stamp(files)
@@ -56,7 +56,7 @@ def examine(
 def stamp_of(path: Path) -> str:
     """What changes when a file of the model is replaced or changed. Raises ``ModelError``."""
     try:
-        return _stamp(_files(path, _beside(path)))
+        return _stamp(_files(path, files_beside(path)))
     except OSError as error:
         raise unreadable(path, error) from error
 
@@ -96,13 +96,3 @@ def _percentages(size: int, progress: Callable[[int], None]) -> Callable[[int], 
             progress(now)
 
     return count
-
-
-def _beside(path: Path) -> Sequence[Path]:
-    """The external data of an ONNX file; any other file stands by itself."""
-    if path.is_dir() or path.stat().st_size == 0:
-        return ()
-    try:
-        return external_files(path)
-    except ValueError:
-        return ()

@@ -78,7 +78,7 @@ def _base(plan: BuildPlan, platform: Platform) -> str:
             f"{name}: expected a base image in a registry, where engines find it, found a layout.",
             tip="Push it and name it so: [image] base. Or build with --builder native.",
         )
-    found = reference.parse(name.removeprefix("docker://"))
+    found = reference.parse_image(name)
     return str(replace(found, digest=plan.base.platforms[str(platform)]))
 
 

@@ -1,13 +1,12 @@
 """A look at what was built: the image's own packages are imported once, out of its own layers."""
 
-import contextlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from boxship.build.asked import requirement_lines
 from boxship.build.base.interpreter import Interpreter
 from boxship.build.layers import installed
 from boxship.build.plan import PACKAGES, BuildPlan
@@ -63,9 +62,8 @@ def _asked_for(plan: BuildPlan) -> set[str]:
         canonicalize_name(one.name) for wheels in locked for one in wheels if one.place
     }
     for line in (*plan.requirements.lines, *written):
-        # Options such as --hash follow what is asked for; a line may be an option by itself.
-        with contextlib.suppress(InvalidRequirement):
-            found.add(canonicalize_name(Requirement(line.partition(" --")[0]).name))
+        if asked := requirement_lines.requirement(line):
+            found.add(canonicalize_name(asked.name))
     return found
 
 

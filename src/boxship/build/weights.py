@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from boxship import golden
-from boxship.artifact.external_data import external_files
+from boxship.artifact.external_data import files_beside
 from boxship.build.code import code_files, own_code
 from boxship.errors import BuildError
 from boxship.image_settings import LARGE_BYTES, Weights as WantedWeights
@@ -72,7 +72,7 @@ def layers(files: Sequence[Entry], most: int) -> tuple[tuple[Entry, ...], ...]:
     """
     if len(files) <= most:
         return tuple((entry,) for entry in files)
-    ordered = sorted(files, key=lambda entry: (-_size(entry), entry.path))
+    ordered = sorted(files, key=lambda entry: (-entry.size, entry.path))
     alone = ordered[: most - 1]
     rest = sorted(ordered[most - 1 :], key=lambda entry: entry.path)
     return (*((entry,) for entry in files if entry in alone), tuple(rest))
@@ -81,10 +81,6 @@ def layers(files: Sequence[Entry], most: int) -> tuple[tuple[Entry, ...], ...]:
 def named(layer: Sequence[Entry]) -> str:
     """What is in a layer, in a few words."""
     return layer[0].path if len(layer) == 1 else f"of {len(layer)} smaller files"
-
-
-def _size(entry: Entry) -> int:
-    return entry.content.stat().st_size if isinstance(entry.content, Path) else 0
 
 
 def _check_no_secrets(project: Project, path: Path, entries: Sequence[Entry]) -> None:
@@ -116,11 +112,7 @@ def _files(path: Path, below: str) -> tuple[Entry, ...]:
             Entry(f"{below}{path.name}/{file.relative_to(path).as_posix()}", file)
             for file in inside
         )
-    try:
-        beside = external_files(path)
-    except ValueError:
-        beside = ()
-    files = [path, *beside, *filter(Path.is_file, [path.parent / golden.FILE_NAME])]
+    files = [path, *files_beside(path), *filter(Path.is_file, [path.parent / golden.FILE_NAME])]
     return tuple(
         Entry(f"{below}{file.relative_to(path.parent).as_posix()}", file) for file in files
     )

@@ -10,7 +10,7 @@ from boxship.build.asked import index_variables, named_indexes
 from boxship.build.outputs import Outputs
 from boxship.build.plan import BuildPlan
 from boxship.oci.engine import Engine
-from boxship.oci.reference import is_loopback, parse
+from boxship.oci.reference import is_loopback, parse_image
 
 _CERTIFICATES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
@@ -76,7 +76,7 @@ def pip_settings(plan: BuildPlan, environ: Mapping[str, str]) -> str:
 
 def _on_this_machine(name: str) -> bool:
     try:
-        return is_loopback(parse(name.removeprefix("docker://")).registry)
+        return is_loopback(parse_image(name).registry)
     except ValueError:
         return False
 

@@ -8,7 +8,6 @@ from boxship.build import weights
 from boxship.build.layers import own_wheel
 from boxship.build.plan import BuildPlan
 from boxship.errors import BuildError
-from boxship.oci.layer import Entry
 from boxship.oci.platform import Platform
 
 _DEFLATED = 3
@@ -42,18 +41,11 @@ def _layers(plan: BuildPlan, platform: Platform) -> Iterator[Weighed]:
         yield Weighed(cut.title, why, cut.size(slimmed=plan.settings.slim))
     own = sum(len(content) for content in own_wheel.make().files.values()) // _DEFLATED
     yield Weighed("boxship", "serves the model", own)
-    yield Weighed(
-        "code and settings", "changes most often", sum(map(_size, plan.code)) // _DEFLATED
-    )
+    code = sum(entry.size for entry in plan.code)
+    yield Weighed("code and settings", "changes most often", code // _DEFLATED)
     for layer in plan.weight_layers:
         name = Path(weights.named(layer)).name
-        yield Weighed(f"weights {name}", plan.weights.why, sum(map(_size, layer)))
-
-
-def _size(entry: Entry) -> int:
-    if isinstance(entry.content, Path):
-        return entry.content.stat().st_size
-    return len(entry.content or b"")
+        yield Weighed(f"weights {name}", plan.weights.why, sum(entry.size for entry in layer))
 
 
 def check_budget(plan: BuildPlan, platform: Platform, size: int) -> None:

@@ -23,6 +23,13 @@ class Entry:
     content: Path | bytes | None
     executable: bool = False
 
+    @property
+    def size(self) -> int:
+        """Bytes of the content; a folder has none. Raises ``OSError``."""
+        if isinstance(self.content, Path):
+            return self.content.stat().st_size
+        return len(self.content or b"")
+
 
 @dataclass(frozen=True)
 class Layer:

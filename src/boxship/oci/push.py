@@ -8,7 +8,7 @@ from threading import Lock
 from boxship.oci.blobs import Blobs
 from boxship.oci.descriptor import Descriptor
 from boxship.oci.image import Image
-from boxship.oci.reference import Reference, parse
+from boxship.oci.reference import Reference, parse_image
 from boxship.oci.registry import Repository
 
 _AT_ONCE = 4
@@ -73,7 +73,7 @@ def _beside(reference: Reference, bases: Sequence[str]) -> list[str]:
     found = []
     for name in bases:
         try:
-            base = parse(name.removeprefix("docker://"))
+            base = parse_image(name)
         except ValueError:
             continue
         if base.registry == reference.registry and base.repository != reference.repository:

@@ -43,6 +43,14 @@ class Reference:
         return self.digest or self.tag
 
 
+def parse_image(name: str) -> Reference:
+    """What an image's name is, written as it may be of a base: ``REF``, or ``docker://REF``.
+
+    Raises ``ValueError`` as ``parse`` does.
+    """
+    return parse(name.removeprefix("docker://"))
+
+
 def is_loopback(registry: str) -> bool:
     """Whether a registry is on this machine, where tools let it speak plain HTTP."""
     return _LOOPBACK.fullmatch(registry) is not None

@@ -40,7 +40,7 @@ class Source:
             self._origin, self._tag = Layout(Path(folder)), tag
             return
         try:
-            parsed = reference.parse(name.removeprefix("docker://"))
+            parsed = reference.parse_image(name)
         except ValueError as error:
             raise ImageError(f"{name}: {error}") from None
         self._origin = self._stack.enter_context(Repository(parsed))

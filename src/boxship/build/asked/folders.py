@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from boxship import project_file
@@ -61,9 +60,10 @@ def _is_one(line: Line, folder: Path) -> bool:
     if _EDITABLE.match(line.text):
         return True
     text = requirement_lines.expanded(line.text, {"PROJECT_ROOT": str(folder), **os.environ})
-    try:
-        path = Requirement(requirement_lines.hashes(text)[0]).url or ""
-    except InvalidRequirement:
+    asked = requirement_lines.requirement(text)
+    if asked is not None:
+        path = asked.url or ""
+    else:
         # A path may have extras, a marker and options behind it.
         path = next(iter(re.split(r"\s;|\s--", text)), "").strip()
     if path.startswith("file:"):

@@ -1,10 +1,9 @@
 """Boxship among the user's own requirements: an image has it already, by what its extras need."""
 
-import contextlib
 import importlib.metadata
 from collections.abc import Iterable
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from boxship.build.asked import requirement_lines
@@ -21,12 +20,10 @@ def find(lines: Iterable[Line]) -> set[str]:
     """
     extras = set[str]()
     for line in lines:
-        # A line may be an option by itself, or a path.
-        with contextlib.suppress(InvalidRequirement):
-            asked = Requirement(requirement_lines.hashes(line.text)[0])
-            if canonicalize_name(asked.name) == OWN:
-                _check(asked, line)
-                extras |= set() if line.limits else asked.extras
+        asked = requirement_lines.requirement(line.text)
+        if asked is not None and canonicalize_name(asked.name) == OWN:
+            _check(asked, line)
+            extras |= set() if line.limits else asked.extras
     return extras
 
 

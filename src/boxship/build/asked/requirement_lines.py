@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.requirements import InvalidRequirement, Requirement
+
 from boxship import project_file
 from boxship.errors import UsageError
 
@@ -76,6 +78,14 @@ def hashes(text: str) -> tuple[str, frozenset[str]]:
     """What a line asks for, without its options, and the SHA-256 digests that a file of it has."""
     asked, *_ = text.partition(" --")
     return asked.strip(), frozenset(_HASH.findall(text))
+
+
+def requirement(text: str) -> Requirement | None:
+    """What a line asks for by its name; None of an option by itself, and of a path."""
+    try:
+        return Requirement(hashes(text)[0])
+    except InvalidRequirement:
+        return None
 
 
 def expanded(text: str, environ: Mapping[str, str]) -> str:

@@ -1,12 +1,13 @@
 """The user's own files that go into an image: their modules, settings, and nothing secret."""
 
 import os
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from boxship import lock
-from boxship.artifact.external_data import external_files
+from boxship.artifact.external_data import files_beside
 from boxship.build.code import code_files, logins
 from boxship.build.code.code_files import Found
 from boxship.errors import BuildError, UsageError
@@ -99,6 +100,15 @@ def named(project: Project) -> tuple[str, ...]:
     return (f"{top}.py",) if (folder / f"{top}.py").is_file() else ()
 
 
+def roots(project: Project) -> tuple[PurePosixPath, ...]:
+    """Where the image looks for modules, as paths in the project.
+
+    There itself, in what is named as code, and where that lies.
+    """
+    code = [PurePosixPath(posixpath.normpath(name)) for name in project.code]
+    return tuple(dict.fromkeys([PurePosixPath(), *code, *(name.parent for name in code)]))
+
+
 def allowed(project: Project) -> frozenset[Path]:
     """What the project says is no secret, whatever it is called."""
     return frozenset(_normal(project.folder / name) for name in project.image.allow)
@@ -130,11 +140,8 @@ def _model_files(project: Project) -> tuple[Path, ...]:
     if project.model_path is None or project.app is not None:
         return ()
     path = Path(project.model_path)
-    try:
-        beside = external_files(path) if path.is_file() else ()
-    except ValueError:
-        beside = ()
-    return (path, *(file.resolve() for file in beside))
+    files = files_beside(path) if path.is_file() else ()
+    return (path, *(file.resolve() for file in files))
 
 
 def _normal(path: Path) -> Path:

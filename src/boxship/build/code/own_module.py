@@ -1,12 +1,12 @@
 """Whether the module that is served is in the image: else the first to know is the container."""
 
-import posixpath
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 from packaging.utils import canonicalize_name
 
 from boxship.build.asked.requirements import Requirements
+from boxship.build.code import own_code
 from boxship.errors import UsageError
 from boxship.lock import LockedRequirements
 from boxship.project import Project
@@ -20,8 +20,7 @@ def check(
     if target is None:
         return
     top = target.partition(":")[0].partition(".")[0]
-    named = [PurePosixPath(posixpath.normpath(name)) for name in project.code]
-    roots = {PurePosixPath(), *named, *(name.parent for name in named)}
+    roots = own_code.roots(project)
     if any(_has(PurePosixPath(path), root, top) for path in shipped for root in roots):
         return
     in_src = _is_module(project.folder / "src" / top)

@@ -22,9 +22,7 @@ def check(project: Project, shipped: Collection[str], locked: LockedRequirements
     The imports of the served module are followed, and of those that ``trust`` names. What may come
     from a locked wheel, or from any shipped folder, is not missed.
     """
-    # In the image as here: the project's folder, what is named as code, and where that lies.
-    named = [PurePosixPath(posixpath.normpath(name)) for name in project.code]
-    roots = list(dict.fromkeys([PurePosixPath(), *named, *(name.parent for name in named)]))
+    roots = own_code.roots(project)
     here = {name for path in shipped for name in _modules(PurePosixPath(path))}
     missed: dict[str, str] = {}
     target = (project.app or project.service or "").partition(":")[0]

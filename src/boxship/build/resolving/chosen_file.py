@@ -3,7 +3,6 @@
 The form of what uv found: https://packaging.python.org/en/latest/specifications/pylock-toml/
 """
 
-import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.tags import Tag
 from packaging.utils import canonicalize_name
 
@@ -97,12 +95,10 @@ class Chooser:
         """The digests that the user's file has for a distribution; uv compiles without a look."""
         found: dict[str, set[str]] = {}
         for line in self.requirements.written:
-            asked, digests = requirement_lines.hashes(line.text)
-            # A line may be an option by itself, or a path.
-            with contextlib.suppress(InvalidRequirement):
-                if digests:
-                    name = canonicalize_name(Requirement(asked).name)
-                    found.setdefault(name, set()).update(digests)
+            asked = requirement_lines.requirement(line.text)
+            _, digests = requirement_lines.hashes(line.text)
+            if asked is not None and digests:
+                found.setdefault(canonicalize_name(asked.name), set()).update(digests)
         return found
 
 
